@@ -1,1 +1,8 @@
-//! placeholder
+//! husk: an OCI runtime for Linux, as a library.
+//!
+//! All the work is here; the binary only reads its command line and prints. The library keeps no
+//! process-global state, never calls `exit`, never relies on the current directory and prints
+//! nothing, so that a shim can link it.
+
+pub mod config;
+pub mod error;

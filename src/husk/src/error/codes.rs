@@ -1,0 +1,82 @@
+//! The catalogue of stable codes. One line a code: its name here, its public text, what it means.
+//! A code is never renamed or reused once released.
+
+use std::fmt;
+
+/// Stable identifier of a kind of problem or failure.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(&'static str);
+
+impl Code {
+    /// The public text, `HUSK-…`.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])+ $name:ident = $text:literal;)+) => {
+        impl Code {
+            $($(#[doc = $meaning])+ pub const $name: Code = Code($text);)+
+
+            /// Every code with its meaning, in the order of the catalogue.
+            pub const ALL: &'static [(Code, &'static str)] =
+                &[$((Code($text), concat!($($meaning),+))),+];
+        }
+    };
+}
+
+codes! {
+    // The document
+    /// config.json is not valid JSON, or a value has the wrong type.
+    CONFIG_JSON = "HUSK-CONFIG-JSON";
+    /// A value of config.json is not one that the specification allows.
+    CONFIG_INVALID = "HUSK-CONFIG-INVALID";
+    /// A property that must be there is missing.
+    CONFIG_MISSING = "HUSK-CONFIG-MISSING";
+    /// config.json (or the process file) could not be read.
+    CONFIG_UNREADABLE = "HUSK-CONFIG-UNREADABLE";
+    /// The specification's version is not one that husk knows.
+    CONFIG_VERSION = "HUSK-CONFIG-VERSION";
+
+    // Seccomp
+    /// The seccomp profile holds a value that the specification does not know.
+    SECCOMP_INVALID = "HUSK-SECCOMP-INVALID";
+
+    // Control groups
+    /// The cgroup path is not acceptable.
+    CGROUP_PATH = "HUSK-CGROUP-PATH";
+    /// A limit is not acceptable.
+    CGROUP_LIMIT = "HUSK-CGROUP-LIMIT";
+    /// A controller that a limit needs is not there.
+    CGROUP_CONTROLLER = "HUSK-CGROUP-CONTROLLER";
+    /// The cgroup file system refused something.
+    CGROUP_FAILED = "HUSK-CGROUP-FAILED";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_well_formed() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (code, meaning) in Code::ALL {
+            assert!(code.as_str().starts_with("HUSK-"), "{code}");
+            assert!(seen.insert(*code), "{code} twice");
+            assert!(meaning.trim().ends_with('.'), "{code} without a sentence");
+        }
+    }
+}
