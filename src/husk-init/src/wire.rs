@@ -1,0 +1,877 @@
+//! The plan's format: operations, and the messages between the container's side and the host's.
+//!
+//! Both sides are built from this file in one build, so the format has no versions. It is
+//! nevertheless read defensively: a reader never goes beyond its bytes.
+
+use core::ffi::CStr;
+
+/// Where an encoded plan goes.
+pub trait Sink {
+    /// Appends bytes.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+/// Reads an encoded plan; every read answers `None` beyond the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `bytes` from their beginning.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Whether everything has been read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.rest.split_at_checked(len)?;
+        self.rest = tail;
+        Some(head)
+    }
+}
+
+/// A value that can stand in an operation.
+pub trait Field<'a>: Sized {
+    /// Reads the value.
+    fn read(from: &mut Reader<'a>) -> Option<Self>;
+    /// Writes the value.
+    fn write(&self, to: &mut impl Sink);
+}
+
+macro_rules! number_fields {
+    ($($t:ty),+) => {$(
+        impl<'a> Field<'a> for $t {
+            fn read(from: &mut Reader<'a>) -> Option<Self> {
+                let bytes = from.take(size_of::<$t>())?;
+                Some(<$t>::from_le_bytes(bytes.try_into().ok()?))
+            }
+            fn write(&self, to: &mut impl Sink) {
+                to.put(&self.to_le_bytes());
+            }
+        }
+    )+};
+}
+number_fields!(u8, u16, u32, u64, i32, i64);
+
+impl<'a> Field<'a> for bool {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        Some(u8::read(from)? != 0)
+    }
+    fn write(&self, to: &mut impl Sink) {
+        u8::from(*self).write(to);
+    }
+}
+
+fn write_len(len: usize, to: &mut impl Sink) {
+    // A plan is far below 4 GiB: the host side bounds the configuration that it comes from.
+    u32::try_from(len).unwrap_or(u32::MAX).write(to);
+}
+
+fn read_len(from: &mut Reader<'_>) -> Option<usize> {
+    usize::try_from(u32::read(from)?).ok()
+}
+
+/// Text without NUL; once encoded it is followed by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text<'a> {
+    bytes: &'a [u8],
+    stored: Option<&'a CStr>,
+}
+
+impl<'a> Text<'a> {
+    /// Text to be written into a plan; cut at a NUL, which no checked configuration holds.
+    pub fn new(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        let bytes = text.as_ref();
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        Self { bytes: bytes.get(..end).unwrap_or_default(), stored: None }
+    }
+
+    /// The text without the NUL.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The text as the kernel takes it. Empty for text that was not read from a plan.
+    pub fn c_str(&self) -> &'a CStr {
+        self.stored.unwrap_or(c"")
+    }
+}
+
+impl<'a> Field<'a> for Text<'a> {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let len = read_len(from)?;
+        let stored = CStr::from_bytes_with_nul(from.take(len.checked_add(1)?)?).ok()?;
+        Some(Self { bytes: stored.to_bytes(), stored: Some(stored) })
+    }
+    fn write(&self, to: &mut impl Sink) {
+        write_len(self.bytes.len(), to);
+        to.put(self.bytes);
+        to.put(&[0]);
+    }
+}
+
+/// Bytes of any kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl<'a> Field<'a> for Bytes<'a> {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let len = read_len(from)?;
+        Some(Self(from.take(len)?))
+    }
+    fn write(&self, to: &mut impl Sink) {
+        write_len(self.0.len(), to);
+        to.put(self.0);
+    }
+}
+
+/// A list of texts.
+#[derive(Clone, Copy, Debug)]
+pub enum Texts<'a> {
+    /// To be written.
+    List(&'a [&'a str]),
+    /// Read from a plan: how many, and their encoding.
+    Encoded(u32, Reader<'a>),
+}
+
+impl<'a> Texts<'a> {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::List(list) => list.len(),
+            Self::Encoded(count, _) => usize::try_from(*count).unwrap_or(0),
+        }
+    }
+
+    /// The texts of a list that was read from a plan.
+    pub fn iter(&self) -> impl Iterator<Item = Text<'a>> {
+        let mut reader = match self {
+            Self::List(_) => Reader::new(&[]),
+            Self::Encoded(_, reader) => *reader,
+        };
+        core::iter::from_fn(move || Text::read(&mut reader))
+    }
+}
+
+impl<'a> Field<'a> for Texts<'a> {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let count = u32::read(from)?;
+        let Bytes(encoded) = Bytes::read(from)?;
+        Some(Self::Encoded(count, Reader::new(encoded)))
+    }
+    fn write(&self, to: &mut impl Sink) {
+        let Self::List(list) = self else { return };
+        write_len(list.len(), to);
+        let len = list.iter().fold(0usize, |n, t| n.saturating_add(t.len()).saturating_add(5));
+        write_len(len, to);
+        for text in *list {
+            Text::new(text).write(to);
+        }
+    }
+}
+
+/// A list of numbers.
+#[derive(Clone, Copy, Debug)]
+pub enum Numbers<'a> {
+    /// To be written.
+    List(&'a [u32]),
+    /// Read from a plan.
+    Encoded(&'a [u8]),
+}
+
+impl<'a> Numbers<'a> {
+    /// The numbers as the kernel takes them, of a list that was read from a plan.
+    pub fn encoded(&self) -> &'a [u8] {
+        match *self {
+            Self::List(_) => &[],
+            Self::Encoded(bytes) => bytes,
+        }
+    }
+
+    /// The numbers.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        let (list, encoded) = match *self {
+            Self::List(list) => (list, &[][..]),
+            Self::Encoded(bytes) => (&[][..], bytes),
+        };
+        let decoded =
+            encoded.chunks_exact(4).filter_map(|b| b.try_into().ok().map(u32::from_le_bytes));
+        list.iter().copied().chain(decoded)
+    }
+}
+
+impl<'a> Field<'a> for Numbers<'a> {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let Bytes(encoded) = Bytes::read(from)?;
+        Some(Self::Encoded(encoded))
+    }
+    fn write(&self, to: &mut impl Sink) {
+        let Self::List(list) = self else { return };
+        write_len(list.len().saturating_mul(4), to);
+        for number in *list {
+            number.write(to);
+        }
+    }
+}
+
+/// Place of a descriptor in the list that travels with the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub u16);
+
+impl<'a> Field<'a> for Slot {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        u16::read(from).map(Self)
+    }
+    fn write(&self, to: &mut impl Sink) {
+        self.0.write(to);
+    }
+}
+
+/// What an `openat2` that looks a path up in the container's root is asked for.
+pub mod lookup {
+    /// No symbolic link anywhere in the path.
+    pub const NO_SYMLINKS: u32 = 1;
+    /// Nothing is done when the path does not exist.
+    pub const OPTIONAL: u32 = 2;
+    /// The target is a directory, and made as one.
+    pub const DIRECTORY: u32 = 4;
+}
+
+macro_rules! operations {
+    ($($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $fdoc:literal])+ $field:ident: $ty:ty),* } = $tag:literal;)+) => {
+        /// One step of a plan.
+        #[derive(Clone, Copy, Debug)]
+        // Read one at a time and never stored: the size of the largest does not matter.
+        #[allow(clippy::large_enum_variant)]
+        pub enum Op<'a> {
+            $($(#[doc = $doc])+ $name { $($(#[doc = $fdoc])+ $field: $ty),* },)+
+        }
+
+        impl<'a> Op<'a> {
+            /// Reads the next operation.
+            pub fn read(from: &mut Reader<'a>) -> Option<Self> {
+                match u8::read(from)? {
+                    $($tag => Some(Self::$name { $($field: Field::read(from)?),* }),)+
+                    _ => None,
+                }
+            }
+
+            /// Appends the operation to a plan.
+            pub fn write(&self, to: &mut impl Sink) {
+                match self {
+                    $(Self::$name { $($field),* } => {
+                        let tag: u8 = $tag;
+                        tag.write(to);
+                        $($field.write(to);)*
+                    })+
+                }
+            }
+
+            /// The operation's name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name { .. } => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    // -- the launcher, on the host -------------------------------------------------------------
+    /// Writes the OOM score, which fork and execve keep.
+    OomScore {
+        /// The trusted procfs of the host.
+        proc: Slot,
+        /// -1000 to 1000.
+        score: i32
+    } = 1;
+    /// Joins a namespace by its file, or several by a pidfd.
+    Join {
+        /// Namespace file or pidfd.
+        namespace: Slot,
+        /// `CLONE_NEW…`: the type that it must have, or the types wanted of a pidfd.
+        kinds: u32
+    } = 2;
+    /// Makes a user namespace, asks the host side to write its maps and becomes root in it.
+    NewUser {} = 3;
+    /// Becomes uid 0 and gid 0 of the user namespace that was joined.
+    BecomeRoot {} = 4;
+    /// Makes a time namespace for the child and sets its clocks.
+    NewTime {
+        /// The trusted procfs of the host.
+        proc: Slot,
+        /// Lines for `timens_offsets`; empty: none.
+        offsets: Text<'a>
+    } = 5;
+    /// Allows the process on every CPU that the kernel has.
+    AllCpus {} = 6;
+    /// Allows the process on these CPUs.
+    Cpus {
+        /// The mask as sched_setaffinity(2) takes it.
+        mask: Bytes<'a>
+    } = 7;
+    /// Clones the init. The launcher reports its pid and ends; the init goes on from here.
+    Clone {
+        /// `CLONE_NEW…`.
+        flags: u64,
+        /// Directory of a cgroup v2 that it is born into.
+        cgroup: Slot,
+        /// Whether `cgroup` is used.
+        into_cgroup: bool
+    } = 8;
+
+    // -- the init, in the new namespaces -------------------------------------------------------
+    /// Tells the host side that this point is reached and waits until it allows to go on.
+    Sync {
+        /// Which point.
+        point: u8
+    } = 20;
+    /// Moves the process into cgroups v1 through their `tasks` files.
+    EnterCgroups {
+        /// First of the files.
+        first: Slot,
+        /// How many.
+        count: u16
+    } = 21;
+    /// Makes a cgroup namespace with the present cgroup as its root.
+    NewCgroup {} = 22;
+    /// Makes a session.
+    NewSession {} = 23;
+    /// Joins, or makes, the session keyring of that name.
+    Keyring {
+        /// Such as `_ses.ID`.
+        name: Text<'a>,
+        /// Whether it is made new, with search permission for its possessor.
+        make: bool
+    } = 24;
+    /// Brings the loopback interface up.
+    LoopbackUp {} = 25;
+    /// Changes the propagation of every mount of the namespace.
+    Propagation {
+        /// `MS_REC` and one of `MS_SLAVE`, `MS_PRIVATE`, …
+        flags: u64
+    } = 26;
+    /// Attaches the detached root file system. It is the root of all later lookups.
+    AttachRoot {
+        /// The tree.
+        tree: Slot,
+        /// Where on the host.
+        at: Text<'a>
+    } = 27;
+    /// Uses a directory as it is as the root of all later lookups (no mount namespace of its own).
+    UseRoot {
+        /// The directory.
+        directory: Slot
+    } = 28;
+    /// Makes a file system and attaches it.
+    Mount {
+        /// Type, as in /proc/filesystems.
+        kind: Text<'a>,
+        /// Source; may be empty.
+        source: Text<'a>,
+        /// `name=value` and `name` options of the file system.
+        options: Texts<'a>,
+        /// Path below the root.
+        target: Text<'a>,
+        /// Of [`lookup`].
+        lookup: u32,
+        /// `MOUNT_ATTR_…`.
+        attributes: u64,
+        /// `MS_…` propagation of the new mount; 0 leaves it.
+        propagation: u64,
+        /// Whether a tmpfs takes over the mode of the directory that it hides.
+        keep_mode: bool,
+        /// Whether a tmpfs begins with a copy of what it hides.
+        copy_up: bool,
+        /// Tree that is attached instead when the file system cannot be mounted (EPERM, EBUSY).
+        instead: Slot,
+        /// Whether `instead` is used.
+        has_instead: bool
+    } = 29;
+    /// Attaches a detached tree.
+    Attach {
+        /// The tree.
+        tree: Slot,
+        /// Path below the root.
+        target: Text<'a>,
+        /// Of [`lookup`].
+        lookup: u32
+    } = 30;
+    /// mount(2), for what the newer calls cannot do: long options and remounts.
+    OldMount {
+        /// Type.
+        kind: Text<'a>,
+        /// Source.
+        source: Text<'a>,
+        /// Options of the file system.
+        data: Text<'a>,
+        /// Path below the root.
+        target: Text<'a>,
+        /// Of [`lookup`].
+        lookup: u32,
+        /// `MS_…`.
+        flags: u64
+    } = 31;
+    /// Changes attributes or propagation of the mount at a path.
+    Attributes {
+        /// Path below the root.
+        target: Text<'a>,
+        /// `MOUNT_ATTR_…` set.
+        set: u64,
+        /// `MOUNT_ATTR_…` cleared.
+        clear: u64,
+        /// `MS_…` propagation; 0 leaves it.
+        propagation: u64,
+        /// Whether mounts below are changed too.
+        recursive: bool
+    } = 32;
+    /// Makes a device node or fifo.
+    Node {
+        /// Path below the root.
+        path: Text<'a>,
+        /// Type and permission bits.
+        mode: u32,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32
+    } = 33;
+    /// Makes a symbolic link; one that is there stays.
+    Symlink {
+        /// Path below the root.
+        path: Text<'a>,
+        /// What it says.
+        target: Text<'a>,
+        /// Path that must exist for the link to be made; empty: none.
+        unless_missing: Text<'a>,
+        /// Whether something else at the path is removed first.
+        replace: bool
+    } = 34;
+    /// Runs a hook in the container's namespaces.
+    Hook {
+        /// Program.
+        path: Text<'a>,
+        /// Arguments.
+        args: Texts<'a>,
+        /// Environment.
+        env: Texts<'a>,
+        /// Seconds; 0: no limit.
+        timeout: u32,
+        /// State on its standard input, before the pid.
+        state_head: Bytes<'a>,
+        /// State after the pid.
+        state_tail: Bytes<'a>
+    } = 35;
+    /// Makes the attached root the root of the mount namespace and drops the old one.
+    PivotRoot {
+        /// chroot instead, for a root that pivot_root refuses.
+        chroot: bool
+    } = 36;
+    /// Makes a path unreadable: a file becomes the null device, a directory an empty one.
+    Mask {
+        /// Path below the root.
+        path: Text<'a>,
+        /// A detached mount of the null device.
+        null: Slot
+    } = 37;
+    /// Makes a path read-only.
+    ReadOnly {
+        /// Path below the root.
+        path: Text<'a>
+    } = 38;
+    /// Host name of the UTS namespace.
+    HostName {
+        /// The name.
+        name: Text<'a>
+    } = 39;
+    /// Domain name of the UTS namespace.
+    DomainName {
+        /// The name.
+        name: Text<'a>
+    } = 40;
+    /// Writes a kernel parameter.
+    Sysctl {
+        /// The trusted procfs of the host.
+        proc: Slot,
+        /// Path below its `sys`.
+        path: Text<'a>,
+        /// Value.
+        value: Text<'a>
+    } = 41;
+    /// Makes a terminal in the container's devpts and gives its master to the host side.
+    Terminal {
+        /// Rows; 0 leaves the size.
+        rows: u16,
+        /// Columns.
+        columns: u16,
+        /// Whether it is bound on /dev/console.
+        console: bool
+    } = 42;
+    /// File mode creation mask.
+    Umask {
+        /// Permission bits.
+        mask: u32
+    } = 43;
+    /// Sets the no-new-privileges bit.
+    NoNewPrivileges {} = 44;
+    /// sched_setattr(2).
+    Scheduler {
+        /// The structure as the kernel takes it.
+        attr: Bytes<'a>
+    } = 45;
+    /// ioprio_set(2).
+    IoPriority {
+        /// Class and level.
+        value: u32
+    } = 46;
+    /// personality(2).
+    Personality {
+        /// Execution domain.
+        domain: u64
+    } = 47;
+    /// set_mempolicy(2).
+    MemoryPolicy {
+        /// Mode with flags.
+        mode: i32,
+        /// Node mask in words of the kernel.
+        nodes: Bytes<'a>
+    } = 48;
+    /// Goes to the working directory, made when missing.
+    WorkingDirectory {
+        /// Path below the root.
+        path: Text<'a>,
+        /// Whether a refusal is final; otherwise it is tried again later.
+        last: bool
+    } = 49;
+    /// Gives 0, 1 and 2 to the container's user.
+    OwnStdio {
+        /// Owner.
+        uid: u32
+    } = 50;
+    /// Drops capabilities from the bounding set.
+    DropBounding {
+        /// Bits of those that are dropped.
+        mask: u64
+    } = 51;
+    /// Changes to a user while keeping capabilities.
+    User {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Supplementary groups.
+        groups: Numbers<'a>,
+        /// Whether they are set at all (a user namespace may deny it).
+        set_groups: bool
+    } = 52;
+    /// Sets effective, permitted and inheritable capabilities.
+    Capabilities {
+        /// Effective.
+        effective: u64,
+        /// Permitted.
+        permitted: u64,
+        /// Inheritable.
+        inheritable: u64
+    } = 53;
+    /// Sets the ambient capabilities.
+    Ambient {
+        /// Bits.
+        mask: u64
+    } = 54;
+    /// Loads a system call filter.
+    Seccomp {
+        /// `SECCOMP_FILTER_FLAG_…`.
+        flags: u32,
+        /// Instructions.
+        program: Bytes<'a>
+    } = 55;
+    /// Writes a security label for the next execve.
+    ExecLabel {
+        /// Path below `/proc/thread-self`, such as `attr/apparmor/exec`.
+        path: Text<'a>,
+        /// Path tried when that one does not exist; empty: none.
+        fallback: Text<'a>,
+        /// What is written.
+        value: Text<'a>
+    } = 56;
+    /// Finds the program, so that a missing one is an error of `create`.
+    FindProgram {
+        /// As given.
+        name: Text<'a>,
+        /// Directories, separated by colons.
+        path: Text<'a>
+    } = 57;
+    /// Finds the home directory of a user in the container's passwd file and puts it into the
+    /// environment.
+    Home {
+        /// User.
+        uid: u32
+    } = 58;
+    /// Closes everything that the program does not get, the host side's socket excepted.
+    CloseAll {
+        /// First descriptor that is closed.
+        first: u32,
+        /// A fifo that is kept for [`Op::WaitStart`].
+        fifo: Slot,
+        /// Whether `fifo` is used.
+        keep_fifo: bool
+    } = 59;
+    /// Waits on the fifo that `start` writes to.
+    WaitStart {} = 60;
+    /// Uses another root directory that a process of the container has.
+    Chroot {
+        /// The directory.
+        directory: Slot
+    } = 61;
+    /// Executes the program.
+    Execute {
+        /// Arguments.
+        args: Texts<'a>,
+        /// Environment.
+        env: Texts<'a>
+    } = 62;
+}
+
+/// Points at which both sides meet.
+pub mod sync {
+    /// The init exists and has done nothing yet.
+    pub const SPAWNED: u8 = 1;
+    /// Everything is mounted; the root has not been changed.
+    pub const MOUNTED: u8 = 2;
+    /// All but the execution is done.
+    pub const READY: u8 = 3;
+}
+
+/// Kinds of message from the container's side.
+pub mod message {
+    /// The maps of the launcher's user namespace are wanted.
+    pub const MAPS: u8 = 1;
+    /// The init has been cloned; `value` is its pid as the launcher sees it.
+    pub const CLONED: u8 = 2;
+    /// A [`super::sync`] point is reached; `value` says which.
+    pub const SYNC: u8 = 3;
+    /// A terminal's master comes with the message; `value` is its number.
+    pub const TERMINAL: u8 = 4;
+    /// A seccomp notification descriptor comes with the message.
+    pub const LISTENER: u8 = 5;
+    /// An operation failed; the process ends.
+    pub const FAILED: u8 = 6;
+    /// Something was refused that the container can do without.
+    pub const WARNING: u8 = 7;
+}
+
+/// What an operation was doing when the system refused.
+macro_rules! calls {
+    ($($name:ident = $tag:literal, $text:literal;)+) => {
+        /// The system call, or the check, that an operation failed in.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum Call { $($name),+ }
+
+        impl Call {
+            /// Its number in a message.
+            pub fn number(self) -> u8 {
+                match self { $(Self::$name => $tag),+ }
+            }
+
+            /// The call of that number.
+            pub fn from_number(number: u8) -> Option<Self> {
+                match number { $($tag => Some(Self::$name),)+ _ => None }
+            }
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+calls! {
+    Plan = 0, "plan";
+    Open = 1, "openat2";
+    Write = 2, "write";
+    Setns = 3, "setns";
+    Unshare = 4, "unshare";
+    Clone = 5, "clone3";
+    Setid = 6, "setresuid";
+    Setgroups = 7, "setgroups";
+    Affinity = 8, "sched_setaffinity";
+    Keyctl = 9, "keyctl";
+    Ioctl = 10, "ioctl";
+    Mount = 11, "mount";
+    Fsopen = 12, "fsopen";
+    Fsconfig = 13, "fsconfig";
+    Fsmount = 14, "fsmount";
+    MoveMount = 15, "move_mount";
+    OpenTree = 16, "open_tree";
+    MountSetattr = 17, "mount_setattr";
+    Mkdir = 18, "mkdirat";
+    Mknod = 19, "mknodat";
+    Chown = 20, "fchownat";
+    Symlink = 21, "symlinkat";
+    PivotRoot = 22, "pivot_root";
+    Umount = 23, "umount2";
+    Chdir = 24, "fchdir";
+    Chroot = 25, "chroot";
+    Sethostname = 26, "sethostname";
+    Setdomainname = 27, "setdomainname";
+    Prctl = 28, "prctl";
+    Capset = 29, "capset";
+    Seccomp = 30, "seccomp";
+    Scheduler = 31, "sched_setattr";
+    Ioprio = 32, "ioprio_set";
+    Personality = 33, "personality";
+    Mempolicy = 34, "set_mempolicy";
+    Exec = 35, "execve";
+    Find = 36, "access";
+    Fork = 37, "fork";
+    HookExit = 38, "hook";
+    HookTimeout = 39, "timeout";
+    Read = 40, "read";
+    Stat = 41, "statx";
+    Memory = 42, "mmap";
+    Setsid = 43, "setsid";
+    WrongDevice = 44, "device";
+    OutsideRoot = 45, "getcwd";
+    Fstatfs = 46, "fstatfs";
+}
+
+/// Bytes of a message without its text.
+pub const MESSAGE_HEAD: usize = 12;
+/// The longest text that a message carries, in bytes.
+pub const MESSAGE_TEXT: usize = 1024;
+
+/// A message from the container's side. The host side treats every field as a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Of [`message`].
+    pub kind: u8,
+    /// [`Call::number`] of a failure.
+    pub call: u8,
+    /// Index of the operation in the plan.
+    pub operation: u16,
+    /// Meaning by kind; the errno of a failure.
+    pub value: i32,
+    /// Meaning by kind and call: an option's index, a hook's exit status.
+    pub detail: u32,
+    /// What a hook printed.
+    pub text: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Encodes the message without its text.
+    pub fn head(&self) -> [u8; MESSAGE_HEAD] {
+        let [o0, o1] = self.operation.to_le_bytes();
+        let [v0, v1, v2, v3] = self.value.to_le_bytes();
+        let [d0, d1, d2, d3] = self.detail.to_le_bytes();
+        [self.kind, self.call, o0, o1, v0, v1, v2, v3, d0, d1, d2, d3]
+    }
+
+    /// Decodes a message; text beyond [`MESSAGE_TEXT`] is cut.
+    pub fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let kind = u8::read(&mut reader)?;
+        let call = u8::read(&mut reader)?;
+        let operation = u16::read(&mut reader)?;
+        let value = i32::read(&mut reader)?;
+        let detail = u32::read(&mut reader)?;
+        let text = reader.rest.get(..MESSAGE_TEXT).unwrap_or(reader.rest);
+        Some(Self { kind, call, operation, value, detail, text })
+    }
+}
+
+/// The byte by which the host side allows the container's side to go on.
+pub const GO: u8 = b'.';
+/// The byte that `start` writes into the fifo.
+pub const START: u8 = b'0';
+/// Descriptors that may travel with a plan.
+pub const MOST_DESCRIPTORS: usize = 960;
+/// Descriptors of one message (the kernel's `SCM_MAX_FD`).
+pub const DESCRIPTORS_A_MESSAGE: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    impl Sink for Vec<u8> {
+        fn put(&mut self, bytes: &[u8]) {
+            self.extend_from_slice(bytes);
+        }
+    }
+
+    #[test]
+    fn operations_come_back_as_written() {
+        let mut plan = Vec::new();
+        Op::Mount {
+            kind: Text::new("tmpfs"),
+            source: Text::new("shm"),
+            options: Texts::List(&["mode=1777", "size=65536k"]),
+            target: Text::new("/dev/shm"),
+            lookup: lookup::DIRECTORY,
+            attributes: 14,
+            propagation: 0,
+            keep_mode: false,
+            copy_up: true,
+            instead: Slot(0),
+            has_instead: false,
+        }
+        .write(&mut plan);
+        Op::User { uid: 1, gid: 2, groups: Numbers::List(&[3, 4]), set_groups: true }
+            .write(&mut plan);
+        let mut reader = Reader::new(&plan);
+        let Some(Op::Mount { kind, options, copy_up, .. }) = Op::read(&mut reader) else {
+            panic!("not a mount")
+        };
+        assert_eq!(kind.c_str(), c"tmpfs");
+        let options: Vec<_> = options.iter().map(|t| t.bytes()).collect();
+        assert_eq!(options, [&b"mode=1777"[..], b"size=65536k"]);
+        assert!(copy_up);
+        let Some(Op::User { groups, gid: 2, .. }) = Op::read(&mut reader) else {
+            panic!("not a user")
+        };
+        assert_eq!(groups.iter().collect::<Vec<_>>(), [3, 4]);
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_cut_plan_is_never_read_beyond_its_end() {
+        let mut plan = Vec::new();
+        Op::Symlink {
+            path: Text::new("/dev/fd"),
+            target: Text::new("/proc/self/fd"),
+            unless_missing: Text::new(""),
+            replace: true,
+        }
+        .write(&mut plan);
+        for end in 0..plan.len() {
+            assert!(Op::read(&mut Reader::new(&plan[..end])).is_none(), "{end}");
+        }
+    }
+
+    #[test]
+    fn messages_come_back_as_written() {
+        let sent = Message { kind: 6, call: 9, operation: 700, value: -5, detail: 3, text: b"why" };
+        let mut bytes = Vec::from(sent.head());
+        bytes.extend_from_slice(sent.text);
+        assert_eq!(Message::decode(&bytes), Some(sent));
+        assert_eq!(Message::decode(&bytes[..11]), None);
+    }
+}
