@@ -153,10 +153,7 @@ fn produce(
         buffer.resize(BUFFER, 0);
         let mut filled = 0;
         while let Some(space) = buffer.get_mut(filled..).filter(|s| !s.is_empty()) {
-            let n = match decoder.read(space) {
-                Ok(n) => n,
-                Err(error) => return Err(error),
-            };
+            let n = decoder.read(space)?;
             if n == 0 {
                 break;
             }

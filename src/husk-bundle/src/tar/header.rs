@@ -19,6 +19,9 @@ pub enum Format {
     Gnu,
 }
 
+/// Offset and length of a piece of data in a sparse file.
+pub type Piece = (u64, u64);
+
 /// One header block whose checksum is right.
 pub struct Header {
     block: [u8; BLOCK],
@@ -158,7 +161,7 @@ impl Header {
 
     /// The four map entries of an old GNU sparse header, whether more blocks of
     /// them follow, and the size of the file.
-    pub fn sparse(&self) -> Result<(Vec<(u64, u64)>, bool, u64)> {
+    pub fn sparse(&self) -> Result<(Vec<Piece>, bool, u64)> {
         let size = not_negative(number(&self.block[483..495], "real size")?, "real size")?;
         Ok((sparse_pairs(&self.block[386..482])?, self.block[482] != 0, size))
     }
@@ -170,7 +173,7 @@ fn not_negative(value: i64, what: &str) -> Result<u64> {
 
 /// The pairs of offset and length in a field of an old GNU sparse header, up to
 /// the first unused one.
-fn sparse_pairs(field: &[u8]) -> Result<Vec<(u64, u64)>> {
+fn sparse_pairs(field: &[u8]) -> Result<Vec<Piece>> {
     let (pairs, _) = field.as_chunks::<24>();
     let mut out = Vec::new();
     for pair in pairs {
@@ -187,7 +190,7 @@ fn sparse_pairs(field: &[u8]) -> Result<Vec<(u64, u64)>> {
 
 /// A block that continues the map of an old GNU sparse header: 21 pairs, and
 /// whether another block follows.
-pub fn sparse_block(block: &[u8; BLOCK]) -> Result<(Vec<(u64, u64)>, bool)> {
+pub fn sparse_block(block: &[u8; BLOCK]) -> Result<(Vec<Piece>, bool)> {
     Ok((sparse_pairs(&block[..504])?, block[504] != 0))
 }
 
