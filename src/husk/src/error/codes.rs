@@ -54,6 +54,8 @@ codes! {
     // Seccomp
     /// The seccomp profile holds a value that the specification does not know.
     SECCOMP_INVALID = "HUSK-SECCOMP-INVALID";
+    /// The seccomp profile needs a longer program than the kernel takes.
+    SECCOMP_TOO_LARGE = "HUSK-SECCOMP-TOO-LARGE";
 
     // Control groups
     /// The cgroup path is not acceptable.
