@@ -44,7 +44,7 @@ test: ## everything: style, packages, unit tests, integration tests here and in 
 		"lint=$(CARGO) clippy -q --locked --workspace --all-targets -- -D warnings" \
 		"aarch64=$(CARGO) check -q --locked --target aarch64-unknown-linux-musl -p husk -p husk-init" \
 		"packages=$(CARGO) run -q --locked -p checks --bin dependencies" \
-		"unit=$(CARGO) test -q --locked --workspace --exclude integration-tests && $(CARGO) test -q --locked -p integration-tests --lib" \
+		"unit=$(CARGO) test -q --locked --no-fail-fast --workspace --exclude integration-tests && $(CARGO) test -q --locked -p integration-tests --lib" \
 		"build!=$(BUILD) && $(BUILD_TESTS)" \
 		"integration=$(TESTS)" \
 		"guest=GUEST_OPTIONAL=1 $(SCRIPTS)/test-guest"
