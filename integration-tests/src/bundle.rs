@@ -33,6 +33,19 @@ pub const CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
 ];
 
+/// Host user and group behind root of [`Bundle::user_namespace`].
+pub const MAPPED: u32 = 100_000;
+
+/// Changes the owner of a whole tree, links not followed.
+pub fn give(path: &Path, owner: u32) {
+    std::os::unix::fs::lchown(path, Some(owner), Some(owner)).expect("change an owner");
+    if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) {
+        for entry in fs::read_dir(path).expect("list a directory").flatten() {
+            give(&entry.path(), owner);
+        }
+    }
+}
+
 /// The static busybox of this machine.
 pub fn busybox() -> Result<PathBuf, String> {
     ["/bin/busybox", "/usr/bin/busybox"]
@@ -181,6 +194,16 @@ impl Bundle {
         for set in ["bounding", "effective", "permitted"] {
             self.push(&format!("/process/capabilities/{set}"), json!(name));
         }
+        self
+    }
+
+    /// Adds a user namespace in which root is host user 100000, and gives that
+    /// user the root file system.
+    pub fn user_namespace(&mut self) -> &mut Self {
+        self.push("/linux/namespaces", json!({"type": "user"}));
+        let map = json!([{"containerID": 0, "hostID": MAPPED, "size": 65536}]);
+        self.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+        give(&self.rootfs(), MAPPED);
         self
     }
 

@@ -130,6 +130,16 @@ impl Context {
         self.start(&bundle)
     }
 
+    /// A process that holds new namespaces until the value is dropped; `flags`
+    /// are those of unshare.
+    pub fn hold_namespaces(&self, flags: CloneFlags) -> Holder {
+        let (pid, mut ready) = crate::sys::namespace_holder(flags.bits()).expect("fork a holder");
+        let mut byte = [0];
+        let done = std::io::Read::read(&mut ready, &mut byte).expect("wait for the holder");
+        assert_eq!(done, 1, "the holder could not make {flags:?}");
+        Holder { pid }
+    }
+
     /// Skips the test unless `condition` holds.
     pub fn need(&self, condition: bool, otherwise: &str) -> Done {
         if condition { Ok(()) } else { Err(Skip(otherwise.to_owned())) }
@@ -155,5 +165,24 @@ impl Context {
     pub fn state(&self, id: &str) -> Value {
         let text = self.call(&["state", id]).run().ok();
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("state is not JSON: {e}: {text}"))
+    }
+}
+
+/// See [`Context::hold_namespaces`].
+pub struct Holder {
+    pid: i32,
+}
+
+impl Holder {
+    /// Path of one of its namespaces, such as `net`.
+    pub fn path(&self, kind: &str) -> String {
+        format!("/proc/{}/ns/{kind}", self.pid)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.pid);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     }
 }

@@ -139,6 +139,17 @@ impl Call {
         self.stdin(File::open(path).expect("open the input"))
     }
 
+    /// Lets a shell start the runtime, so that `$$` in the assignments is the
+    /// runtime's own process id.
+    pub fn through_shell(mut self, assignments: &str) -> Self {
+        let script = format!("{assignments} exec \"$0\" \"$@\"");
+        let mut args: Vec<OsString> = vec!["-c".into(), script.into(), self.program.into()];
+        args.append(&mut self.args);
+        self.args = args;
+        self.program = "/bin/sh".into();
+        self
+    }
+
     /// Sends stdout to this descriptor.
     pub fn stdout(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.stdout = Stream::Given(fd.into());
@@ -351,6 +362,12 @@ impl Output {
     pub fn ok(&self) -> String {
         assert_eq!(self.code, Some(0), "must succeed: {self}");
         self.stdout.trim().to_owned()
+    }
+
+    /// The call must have succeeded.
+    #[track_caller]
+    pub fn ok_status(&self) {
+        self.ok();
     }
 
     /// The call must have failed with status 1; gives stderr.

@@ -109,9 +109,14 @@ pub fn winsize(fd: RawFd) -> Option<(u16, u16)> {
 /// Forks; the child never returns from here: it sleeps until it is killed.
 /// Returns the child's number or the error.
 pub fn fork_sleeper() -> Result<i32, i32> {
-    // SAFETY: the child only calls pause.
+    // SAFETY: the child only makes system calls.
     match unsafe { libc::fork() } {
+        // It keeps no stream open that somebody may read to its end.
         0 => loop {
+            for fd in 0..3 {
+                // SAFETY: nothing in the child uses them.
+                unsafe { libc::close(fd) };
+            }
             // SAFETY: no memory is touched.
             unsafe { libc::pause() };
         },
@@ -182,4 +187,17 @@ pub fn own(fd: RawFd) -> OwnedFd {
     // SAFETY: the callers pass numbers from SCM_RIGHTS or a fresh call, which
     // nothing else refers to.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Exchanges two names in one step; a failure is left to the next try.
+pub fn exchange(one: &std::path::Path, other: &std::path::Path) {
+    use std::os::unix::ffi::OsStrExt;
+    let name = |p: &std::path::Path| std::ffi::CString::new(p.as_os_str().as_bytes());
+    let (Ok(one), Ok(other)) = (name(one), name(other)) else { return };
+    let here = libc::AT_FDCWD as i64 as u64;
+    let flag = u64::from(libc::RENAME_EXCHANGE);
+    let _ = syscall(
+        libc::SYS_renameat2,
+        &[here, one.as_ptr() as u64, here, other.as_ptr() as u64, flag],
+    );
 }

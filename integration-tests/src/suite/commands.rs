@@ -308,10 +308,11 @@ fn default_root_is_used_without_root_option(cx: &Context) -> Done {
     // As conmon calls it for root: the variable is there and empty.
     let bare = || Call::bare(cx).env("XDG_RUNTIME_DIR", "");
     bare().args(&["create", "--bundle"]).arg(bundle.dir()).arg(&id).run().ok();
-    let own: Vec<_> = fs::read_dir("/run").expect("read /run").flatten().collect();
+    let own: Vec<_> =
+        fs::read_dir("/run").expect("read /run").flatten().map(|e| e.path()).collect();
     assert_eq!(own.len(), 1, "one folder below /run: {own:?}");
     use std::os::unix::fs::PermissionsExt;
-    let mode = own[0].metadata().expect("metadata").permissions().mode() & 0o777;
+    let mode = fs::metadata(&own[0]).expect("metadata").permissions().mode() & 0o777;
     assert_eq!(mode, 0o700, "the root is private");
     assert_eq!(bare().args(&["list", "-q"]).run().ok(), id);
     bare().args(&["delete", "--force", &id]).run().ok();

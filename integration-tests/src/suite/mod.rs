@@ -3,15 +3,37 @@
 
 use crate::case::Test;
 
-pub mod commands;
-pub mod documents;
-pub mod lifecycle;
-pub mod listing;
-pub mod words;
+/// Declares the modules and lists their tables, in the order given.
+macro_rules! modules {
+    ($($module:ident)*) => {
+        $(pub mod $module;)*
 
-/// Every test, in the order in which they are started.
-pub fn all() -> Vec<&'static Test> {
-    let modules =
-        [commands::TESTS, documents::TESTS, lifecycle::TESTS, listing::TESTS, words::TESTS];
-    modules.into_iter().flatten().collect()
+        /// Every test, in the order in which they are started.
+        pub fn all() -> Vec<&'static Test> {
+            [$($module::TESTS),*].into_iter().flatten().collect()
+        }
+    };
+}
+
+modules! {
+    commands
+    documents
+    lifecycle
+    listing
+    words
+    exec
+    terminal
+    descriptors
+    namespaces
+    process
+    mounts
+    rootfs
+    devices
+    hooks
+    cgroups
+    seccomp
+    waiting
+    hostile
+    bad_input
+    crowd
 }
