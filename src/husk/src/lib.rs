@@ -4,6 +4,12 @@
 //! process-global state, never calls `exit`, never relies on the current directory and prints
 //! nothing, so that a shim can link it.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod container;
 pub mod error;
+pub mod hooks;
+pub mod log;
 pub mod seccomp;
+mod sys;

@@ -66,6 +66,36 @@ codes! {
     CGROUP_CONTROLLER = "HUSK-CGROUP-CONTROLLER";
     /// The cgroup file system refused something.
     CGROUP_FAILED = "HUSK-CGROUP-FAILED";
+
+    // The command line and what a caller gets back
+    /// The command line is not one that husk understands.
+    USAGE = "HUSK-USAGE";
+    /// The output could not be written.
+    OUTPUT_FAILED = "HUSK-OUTPUT-FAILED";
+    /// The pid file could not be written.
+    PID_FILE = "HUSK-PID-FILE";
+
+    // Containers
+    /// The container's id is not acceptable.
+    CONTAINER_ID = "HUSK-CONTAINER-ID";
+    /// There is a container of that id already.
+    CONTAINER_EXISTS = "HUSK-CONTAINER-EXISTS";
+    /// There is no container of that id.
+    CONTAINER_UNKNOWN = "HUSK-CONTAINER-UNKNOWN";
+    /// What is kept of the container cannot be read.
+    CONTAINER_BROKEN = "HUSK-CONTAINER-BROKEN";
+    /// Another command is changing the container and does not finish.
+    CONTAINER_BUSY = "HUSK-CONTAINER-BUSY";
+    /// The container is not at the point of its life that the command needs.
+    CONTAINER_STATUS = "HUSK-CONTAINER-STATUS";
+    /// The container's state could not be written or read.
+    STATE_FAILED = "HUSK-STATE-FAILED";
+    /// A process could not be looked at, signalled or executed.
+    PROCESS_FAILED = "HUSK-PROCESS-FAILED";
+    /// The program of the container was not executed.
+    START_FAILED = "HUSK-START-FAILED";
+    /// A hook failed.
+    HOOK_FAILED = "HUSK-HOOK-FAILED";
 }
 
 #[cfg(test)]
