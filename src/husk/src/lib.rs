@@ -4,6 +4,7 @@
 //! process-global state, never calls `exit`, never relies on the current directory and prints
 //! nothing, so that a shim can link it.
 
+pub mod cgroup;
 pub mod cli;
 pub mod commands;
 pub mod config;
