@@ -89,3 +89,29 @@ pub fn lines(text: &str) -> BTreeMap<String, String> {
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_with_and_without_tags() {
+        let text = "31 23 0:28 / /sys rw,relatime - sysfs none rw\n\
+                    40 31 0:29 /sub /x ro shared:7 master:2 - tmpfs t rw,size=4k\n";
+        let all = mounts(text);
+        assert_eq!(all.len(), 2);
+        assert!(all[0].tags.is_empty() && all[0].has("relatime"));
+        let mount = mount_at(text, "/x");
+        assert_eq!((mount.root.as_str(), mount.kind.as_str()), ("/sub", "tmpfs"));
+        assert_eq!(mount.tags, ["shared:7", "master:2"]);
+        assert_eq!(mount.super_options, ["rw", "size=4k"]);
+    }
+
+    #[test]
+    fn status_fields() {
+        let status = Status::parse("Uid:\t1\t2\t3\t4\nCapEff:\t0000000000000021\nGroups:\t \n");
+        assert_eq!(status.get("Uid"), "1 2 3 4");
+        assert_eq!(status.bits("CapEff"), 0x21);
+        assert_eq!(status.get("Groups"), "");
+    }
+}

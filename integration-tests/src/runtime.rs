@@ -96,6 +96,12 @@ impl Call {
         }
     }
 
+    /// Calls another program instead of the runtime.
+    pub fn instead(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
     /// Appends one argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());

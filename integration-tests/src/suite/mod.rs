@@ -36,4 +36,5 @@ modules! {
     hostile
     bad_input
     crowd
+    image
 }
