@@ -20,7 +20,7 @@ tests![
     stricter create_killed_at_any_moment_is_cleaned_by_delete_force,
     stricter run_killed_at_any_moment_is_cleaned_by_delete_force,
     stricter start_killed_at_any_moment,
-    delete_killed_at_any_moment_can_be_repeated,
+    stricter delete_killed_at_any_moment_can_be_repeated,
     exec_killed_at_any_moment_leaves_the_container,
     start_delete_stress,
     stricter full_state_directory_is_an_error_with_a_message,
