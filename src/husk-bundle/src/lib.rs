@@ -27,3 +27,6 @@ mod sys;
 pub mod tar;
 pub mod text;
 pub mod unpack;
+
+#[cfg(feature = "test-support")]
+pub mod testimage;
