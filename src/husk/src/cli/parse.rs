@@ -337,4 +337,51 @@ mod tests {
         assert!(parse([OsString::from("state"), raw.clone()]).is_err());
         assert!(parse([raw]).is_err());
     }
+
+    use proptest::prelude::*;
+
+    /// Words that mean something, words that almost do, and any bytes.
+    fn word() -> impl Strategy<Value = OsString> {
+        let names = table::COMMANDS.iter().flat_map(|command| {
+            let options = command.options.iter().map(|option| option.long);
+            options.chain([command.name])
+        });
+        let mut known: Vec<String> = names.map(str::to_owned).collect();
+        known.extend(["", "-", "--", "=", "help", "id", "e=x", "force=maybe"].map(str::to_owned));
+        let dashes = prop::sample::select(vec!["", "-", "--", "---"]);
+        let meant = (dashes, prop::sample::select(known))
+            .prop_map(|(d, w)| OsString::from(d.to_owned() + &w));
+        let any = prop::collection::vec(any::<u8>(), 0..12).prop_map(OsString::from_vec);
+        prop_oneof![4 => meant, 1 => any]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_line_is_too_odd(words in prop::collection::vec(word(), 0..10)) {
+            match parse(words.clone()) {
+                Ok(Request::Command { command, arguments, .. }) => {
+                    prop_assert!(arguments.len() >= command.least);
+                    prop_assert!(command.most.is_none_or(|most| arguments.len() <= most));
+                    prop_assert!(arguments.iter().all(|argument| words.contains(argument)));
+                }
+                Ok(Request::Help(_) | Request::Version) => {}
+                Err(usage) => prop_assert!(!usage.message.is_empty()),
+            }
+        }
+
+        #[test]
+        fn what_is_read_from_a_line_is_checked_without_panic(
+            words in prop::collection::vec(word(), 0..8),
+            command in prop::sample::select(vec!["create", "run", "exec"]),
+        ) {
+            let line = [OsString::from(command)].into_iter().chain(words);
+            if let Ok(Request::Command { own, arguments, global, .. }) = parse(line) {
+                let _ = crate::commands::exec::ExecOptions::new(&own, &arguments);
+                let _ = crate::commands::run::RunOptions::new(&own, &arguments);
+                let _ = crate::cli::Global::new(&global, |_| None);
+            }
+        }
+    }
 }
