@@ -120,34 +120,6 @@ pub fn bundle(what: &str, value: &OsStr) -> Result<PathBuf, Error> {
     })
 }
 
-/// Where to look for a control group that `exec --cgroup` names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CgroupChoice {
-    /// Controllers of cgroup v1 that it is for; empty: all.
-    pub controllers: Vec<String>,
-    /// Path below the container's control group, without `..`; `/` or empty is that group itself.
-    pub path: String,
-}
-
-/// Reads `[CONTROLLER[,CONTROLLER]:]PATH`.
-///
-/// # Errors
-/// Refuses empty controllers and a path that leaves the container's control group.
-pub fn cgroup(what: &str, value: &OsStr) -> Result<CgroupChoice, Error> {
-    let text = text(what, value)?;
-    let (controllers, path) = match text.split_once(':') {
-        None => (Vec::new(), text.as_str()),
-        Some((list, path)) => (list.split(',').map(str::to_owned).collect(), path),
-    };
-    if controllers.iter().any(|c| c.is_empty() || c.contains('/')) {
-        return Err(refused(what, value, "names an empty or impossible controller"));
-    }
-    if Path::new(path).components().any(|c| c == Component::ParentDir) {
-        return Err(refused(what, value, "leaves the container's control group"));
-    }
-    Ok(CgroupChoice { controllers, path: path.to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,23 +165,5 @@ mod tests {
         assert_eq!(path("p", OsStr::new("/a/b")).unwrap(), Path::new("/a/b"));
         assert!(path("p", OsStr::new("a")).unwrap().is_absolute());
         assert!(path("p", OsStr::new("")).is_err());
-    }
-
-    #[test]
-    fn cgroups_stay_below_the_containers() {
-        let table = [
-            ("/", Some((0, "/"))),
-            ("a/b", Some((0, "a/b"))),
-            ("cpu,memory:a", Some((2, "a"))),
-            ("../a", None),
-            ("cpu:a/../../b", None),
-            (",cpu:a", None),
-            (":a", None),
-        ];
-        for (text, expected) in table {
-            let read = cgroup("--cgroup", OsStr::new(text)).ok();
-            let read = read.as_ref().map(|c| (c.controllers.len(), c.path.as_str()));
-            assert_eq!(read, expected, "{text:?}");
-        }
     }
 }

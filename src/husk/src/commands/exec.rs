@@ -1,7 +1,8 @@
 //! `husk exec`.
 
 use super::Context;
-use crate::cli::value::{CgroupChoice, User};
+use crate::cgroup::SubCgroup;
+use crate::cli::value::User;
 use crate::cli::{Given, value};
 use crate::container::ContainerId;
 use crate::error::{Code, Error};
@@ -26,7 +27,7 @@ pub struct ExecOptions {
     /// How many descriptors the program gets besides 0-2 and those of LISTEN_FDS.
     pub preserve_fds: u32,
     /// Control groups below the container's to run in.
-    pub cgroups: Vec<CgroupChoice>,
+    pub cgroups: Vec<SubCgroup>,
     /// Whether a paused container is no obstacle.
     pub ignore_paused: bool,
 }
@@ -81,7 +82,8 @@ impl ExecOptions {
             Some(file) => ProcessSource::File(file),
             None => ProcessSource::Options(Box::new(ProcessOptions::new(own, arguments)?)),
         };
-        let cgroups = own.all("cgroup").map(|text| value::cgroup("--cgroup", text));
+        let cgroups =
+            own.all("cgroup").map(|text| SubCgroup::parse(&value::text("--cgroup", text)?));
         Ok(Self {
             id: super::id(arguments)?,
             source,

@@ -11,9 +11,7 @@ use std::process::{Command, Stdio};
 pub(super) fn run(cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
     let format = Format::of(own)?;
     let container = cx.root().container(&super::id(arguments)?)?;
-    let mut pids: Vec<i32> =
-        container.processes()?.pids()?.into_iter().map(nix::unistd::Pid::as_raw).collect();
-    pids.sort_unstable();
+    let pids = container.processes()?.pids()?;
     let text = match format {
         // Callers know this way of saying "none".
         Format::Json if pids.is_empty() => "null\n".to_owned(),

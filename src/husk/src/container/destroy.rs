@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long a killed process may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a first process that was killed may take before everything else is killed too.
+/// Milliseconds that a killed first process may take before everything else is killed too.
 const FIRST: u16 = 200;
 
 /// Kills a container's first process, and everything else where that does not end with it, and
@@ -48,13 +48,6 @@ pub fn kill_and_wait(state: &State) -> Result<(), Error> {
 /// # Errors
 /// When something cannot be removed; the directory then stays, for another try.
 pub fn destroy(dir: Locked, cgroup: Option<&str>) -> Result<(), Error> {
-    if cgroup.is_some() {
-        let processes = Processes::new(cgroup)?;
-        // Nothing is left as a rule; looking is cheaper than killing nobody.
-        if !processes.pids()?.is_empty() {
-            processes.kill()?;
-        }
-        processes.remove()?;
-    }
+    Processes::new(cgroup)?.remove()?;
     dir.remove()
 }

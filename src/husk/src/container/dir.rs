@@ -15,7 +15,7 @@ use super::id::ContainerId;
 use crate::error::{Code, Error, Failure};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, fstatat, mkdirat, stat};
 use nix::unistd::{UnlinkatFlags, mkfifo, read, unlinkat, write};
 use std::fs::{File, TryLockError};
@@ -64,7 +64,8 @@ pub(super) fn make(path: &Path) -> Result<(), Errno> {
 /// Opens a directory for reading.
 pub(super) fn open_dir(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    open(path, flags, Mode::empty())
+    // Not open(): the C library would set close-on-exec a second time.
+    openat(AT_FDCWD, path, flags, Mode::empty())
 }
 
 impl StateDir {

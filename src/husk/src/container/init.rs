@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Failure};
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, read};
@@ -144,7 +144,9 @@ struct Stat {
 /// What `/proc/PID/stat` says; `None` when there is no such process.
 fn stat(pid: Pid) -> Result<Option<Stat>, Errno> {
     let path = format!("/proc/{pid}/stat");
-    let file = match open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+    // Not open(): the C library would set close-on-exec a second time.
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let file = match openat(AT_FDCWD, path.as_str(), flags, Mode::empty()) {
         Ok(file) => file,
         Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
         Err(e) => return Err(e),
