@@ -13,11 +13,52 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use crate::context::Context;
 use crate::host;
 
-/// A listening socket that waits for the master of a terminal.
-pub struct ConsoleSocket {
+/// A listening socket that waits for one message with descriptors.
+pub struct FdSocket {
     listener: UnixListener,
     path: PathBuf,
 }
+
+impl FdSocket {
+    /// Binds a new socket in the scratch directory.
+    pub fn new(context: &Context) -> Self {
+        let path = context.fresh_path("console.sock");
+        let listener = UnixListener::bind(&path).expect("bind a socket");
+        listener.set_nonblocking(true).expect("non-blocking socket");
+        FdSocket { listener, path }
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the one message: its text and its descriptors.
+    pub fn receive(&self) -> (String, Vec<OwnedFd>) {
+        let (stream, _) =
+            host::wait_for("a connection to the socket", || self.listener.accept().ok());
+        stream.set_nonblocking(false).expect("blocking stream");
+        stream.set_read_timeout(Some(host::deadline(20))).expect("deadline of the stream");
+        let mut text = vec![0; 1 << 16];
+        let mut space = nix::cmsg_space!([std::os::fd::RawFd; 8]);
+        let mut parts = [IoSliceMut::new(&mut text)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut space), flags)
+            .expect("receive from the socket");
+        let mut fds = Vec::new();
+        for control in message.cmsgs().expect("control messages") {
+            if let ControlMessageOwned::ScmRights(got) = control {
+                fds.extend(got.into_iter().map(crate::sys::own));
+            }
+        }
+        let length = message.bytes;
+        assert!(!fds.is_empty(), "no descriptor came through the socket");
+        (String::from_utf8_lossy(&text[..length]).into_owned(), fds)
+    }
+}
+
+/// A listening socket that waits for the master of a terminal.
+pub struct ConsoleSocket(FdSocket);
 
 /// What came through the socket.
 pub struct Received {
@@ -32,51 +73,19 @@ pub struct Received {
 impl ConsoleSocket {
     /// Binds a new socket in the scratch directory.
     pub fn new(context: &Context) -> Self {
-        let path = context.fresh_path("console.sock");
-        let listener = UnixListener::bind(&path).expect("bind the console socket");
-        listener.set_nonblocking(true).expect("non-blocking socket");
-        ConsoleSocket { listener, path }
+        ConsoleSocket(FdSocket::new(context))
     }
 
     /// Where it listens.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Takes the one message.
     pub fn receive(&self) -> Received {
-        let (stream, _) =
-            host::wait_for("a connection to the console socket", || self.listener.accept().ok());
-        stream.set_nonblocking(false).expect("blocking stream");
-        let limit = Some(host::deadline(20));
-        stream.set_read_timeout(limit).expect("deadline of the stream");
-        let mut text = [0; 4096];
-        let mut space = nix::cmsg_space!([std::os::fd::RawFd; 8]);
-        let (length, fds) = {
-            let mut parts = [IoSliceMut::new(&mut text)];
-            let message = recvmsg::<()>(
-                stream.as_raw_fd(),
-                &mut parts,
-                Some(&mut space),
-                MsgFlags::MSG_CMSG_CLOEXEC,
-            )
-            .expect("receive from the console socket");
-            let mut fds = Vec::new();
-            for control in message.cmsgs().expect("control messages") {
-                if let ControlMessageOwned::ScmRights(got) = control {
-                    fds.extend(got);
-                }
-            }
-            (message.bytes, fds)
-        };
-        let mut owned: Vec<OwnedFd> = fds.into_iter().map(crate::sys::own).collect();
-        assert!(!owned.is_empty(), "no descriptor came through the console socket");
-        let count = owned.len();
-        Received {
-            payload: String::from_utf8_lossy(&text[..length]).into_owned(),
-            master: Terminal::new(owned.remove(0)),
-            count,
-        }
+        let (payload, mut fds) = self.0.receive();
+        let count = fds.len();
+        Received { payload, master: Terminal::new(fds.remove(0)), count }
     }
 }
 

@@ -104,6 +104,12 @@ pub fn deadline(seconds: u64) -> Duration {
     Duration::from_secs(seconds) * slow.unwrap_or(1).clamp(1, 100)
 }
 
+/// How often a repeated trial is made: `usual` times, fewer on slow machines.
+pub fn rounds(usual: u32) -> u32 {
+    let slow = deadline(1).as_secs().max(1) as u32;
+    (usual / slow).max(5).min(usual)
+}
+
 /// True when another runtime sits in the place of the one under test.
 pub fn is_peer() -> bool {
     std::env::var_os("HUSK_TEST_PEER").is_some_and(|v| !v.is_empty() && v != "0")

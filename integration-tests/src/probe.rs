@@ -34,6 +34,11 @@ pub fn main(args: &[String]) -> ExitCode {
         ["bomb", count] => bomb(number(count)),
         ["open", path, how] => open(path, how),
         ["keyring"] => keyring(),
+        ["notify", socket, word] => {
+            let sent = std::os::unix::net::UnixDatagram::unbound()
+                .and_then(|own| own.send_to(word.as_bytes(), socket));
+            println!("{}", if sent.is_ok() { "sent" } else { "not sent" });
+        }
         ["session"] => {
             println!("pid={}", std::process::id());
             println!("sid={}", nix::unistd::getsid(None).map_or(-1, |p| p.as_raw()));

@@ -201,3 +201,24 @@ pub fn exchange(one: &std::path::Path, other: &std::path::Path) {
         &[here, one.as_ptr() as u64, here, other.as_ptr() as u64, flag],
     );
 }
+
+/// Takes one notification of a seccomp listener: its number and the system
+/// call's.
+pub fn notification(listener: &OwnedFd) -> io::Result<(u64, i32)> {
+    // struct seccomp_notif: id, pid, flags, then seccomp_data with the number first.
+    let mut notice = [0_u64; 10];
+    // SAFETY: SECCOMP_IOCTL_NOTIF_RECV writes the 80 bytes of the structure.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), 0xc050_2100_u32 as _, notice.as_mut_ptr()) })?;
+    Ok((notice[0], notice[2] as i32))
+}
+
+/// Answers a notification with an error number.
+pub fn answer(listener: &OwnedFd, id: u64, errno: i32) -> io::Result<()> {
+    // struct seccomp_notif_resp: id, val, error (negative), flags.
+    let mut response = [id, 0, u64::from((-errno) as u32)];
+    // SAFETY: SECCOMP_IOCTL_NOTIF_SEND reads the 24 bytes of the structure.
+    check(unsafe {
+        libc::ioctl(listener.as_raw_fd(), 0xc018_2101_u32 as _, response.as_mut_ptr())
+    })?;
+    Ok(())
+}

@@ -304,7 +304,9 @@ fn default_root_is_used_without_root_option(cx: &Context) -> Done {
     bundle.args(&["sleep", "1000"]).write();
     let id = cx.id();
     let listed = Call::bare(cx).args(&["list", "-q"]).run();
-    assert_eq!(listed.ok(), "", "a missing default root is an empty list");
+    if !crate::host::is_peer() {
+        assert_eq!(listed.ok(), "", "a missing default root is an empty list");
+    }
     // As conmon calls it for root: the variable is there and empty.
     let bare = || Call::bare(cx).env("XDG_RUNTIME_DIR", "");
     bare().args(&["create", "--bundle"]).arg(bundle.dir()).arg(&id).run().ok();

@@ -94,7 +94,7 @@ fn parallel_creates_of_one_id_have_one_winner(cx: &Context) -> Done {
 }
 
 fn r7_parallel_starts_have_one_winner(cx: &Context) -> Done {
-    for _ in 0..5 {
+    for _ in 0..host::rounds(5) {
         let mut bundle = cx.bundle();
         bundle.shell("echo once; exec sleep 1000");
         let container = cx.create(&bundle);
@@ -162,7 +162,10 @@ fn kill_at_moments(
     start: &dyn Fn(&str) -> Running,
 ) {
     let mounts = host::mountinfo();
-    for round in 0..rounds {
+    // The whole length of the call is covered, in larger steps if need be.
+    let fewer = host::rounds(rounds);
+    let step = step * (rounds / fewer);
+    for round in 0..fewer {
         let id = cx.id();
         let call = start(&id);
         std::thread::sleep(step * round);
@@ -223,7 +226,7 @@ fn delete_killed_at_any_moment_can_be_repeated(cx: &Context) -> Done {
 
 fn exec_killed_at_any_moment_leaves_the_container(cx: &Context) -> Done {
     let container = cx.sleeper();
-    for round in 0..40 {
+    for round in 0..host::rounds(40) {
         let call = container.exec_call(&[], &["sleep", "1000"]).spawn();
         std::thread::sleep(Duration::from_micros(200) * round);
         call.kill();
@@ -238,7 +241,7 @@ fn exec_killed_at_any_moment_leaves_the_container(cx: &Context) -> Done {
 fn start_delete_stress(cx: &Context) -> Done {
     let bundle = cx.bundle();
     bundle.write();
-    for _ in 0..30 {
+    for _ in 0..host::rounds(30) {
         let id = cx.id();
         cx.call(&["create", "-b"]).arg(bundle.dir()).arg(&id).run().ok();
         cx.call(&["start", &id]).run().ok();

@@ -23,7 +23,7 @@ tests![
     r8_kill_only_while_it_lives,
     kill_takes_names_and_numbers,
     kill_without_a_signal_sends_term,
-    kill_all_reaches_every_process,
+    stricter kill_all_reaches_every_process,
     kill_all_of_a_stopped_one_succeeds,
     kill_of_a_created_one,
     kill_in_a_shared_pid_namespace_reaches_all,

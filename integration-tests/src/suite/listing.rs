@@ -41,7 +41,7 @@ fn list_json_is_one_line(cx: &Context) -> Done {
     let mut bundle = cx.bundle();
     bundle.args(&["sleep", "1000"]).set("/annotations", json!({"k": "v"}));
     let container = cx.start(&bundle);
-    let second = cx.create(&bundle);
+    let second = cx.create(&bundle.twin(cx));
     let text = cx.call(&["list", "-f", "json"]).run().ok();
     assert_eq!(text.lines().count(), 1, "{text}");
     let all: Vec<Value> = serde_json::from_str(&text).expect("an array");

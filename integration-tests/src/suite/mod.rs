@@ -36,5 +36,6 @@ modules! {
     hostile
     bad_input
     crowd
+    sockets
     image
 }

@@ -120,7 +120,7 @@ fn host_binary_is_unchanged_after_an_attack(cx: &Context) -> Done {
     );
     let container = cx.start(&bundle);
     container.wait_output("up");
-    for _ in 0..15 {
+    for _ in 0..crate::host::rounds(15) {
         container.exec_call(&[], &["true"]).run();
         container.exec_call(&[], &["/proc/self/exe"]).run_any();
     }
@@ -167,7 +167,7 @@ fn exec_shows_nothing_of_the_host(cx: &Context) -> Done {
     ));
     let container = cx.start(&bundle);
     container.wait_output("up");
-    for _ in 0..25 {
+    for _ in 0..crate::host::rounds(25) {
         let mut call = container.exec_call(&[], &["true"]);
         for number in 3..6 {
             call = call.give(File::open("/").expect("open /"), number);
