@@ -37,5 +37,7 @@ modules! {
     bad_input
     crowd
     sockets
+    lsm
+    bundles
     image
 }
