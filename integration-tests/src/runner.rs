@@ -170,6 +170,16 @@ fn run_all(tests: &[&'static Test], threads: usize) -> ExitCode {
         }
     });
     guard::remove_common_parent();
+    let mut left = guard::cgroups_named(&format!("ht{}-", std::process::id()))
+        .iter()
+        .map(|dir| format!("cgroup {}", dir.display()))
+        .collect::<Vec<_>>();
+    let own = guard::children_of(std::process::id() as i32);
+    left.extend(own.iter().map(|pid| format!("process {pid}")));
+    for what in &left {
+        println!("left behind by the suite: {what}");
+        counts.1 += 1;
+    }
     if !failed.is_empty() {
         println!("\nfailed:");
         for name in &failed {
