@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::guard::COMMON_PARENT;
+use crate::host;
 
 /// The applets that tests use, each a link to busybox.
 const APPLETS: &str = "[ awk cat chmod chown cp cut date dd df echo env expr false find grep head \
@@ -264,7 +265,8 @@ fn make_rootfs(root: &Path) {
 
 fn base_config(cgroup: &str) -> Value {
     json!({
-        "ociVersion": "1.2.1",
+        // What engines write; an older peer knows the older one only.
+        "ociVersion": if host::is_peer() { "1.0.2" } else { "1.2.1" },
         "process": {
             "terminal": false,
             "user": {"uid": 0, "gid": 0},
