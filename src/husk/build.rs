@@ -45,6 +45,7 @@ fn var(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
 
+#[allow(clippy::exit)] // the way for a build script to fail without a panic's backtrace
 fn stop(why: &str) -> ! {
     println!("cargo::error={why}");
     std::process::exit(1)

@@ -4,6 +4,7 @@
 //! process-global state, never calls `exit`, never relies on the current directory and prints
 //! nothing, so that a shim can link it.
 
+pub mod capabilities;
 pub mod cgroup;
 pub mod cli;
 pub mod commands;
@@ -11,6 +12,14 @@ pub mod config;
 pub mod container;
 pub mod error;
 pub mod hooks;
+pub mod launch;
 pub mod log;
+pub mod namespaces;
+pub mod paths;
+pub mod plan;
+pub mod process;
+pub mod rlimits;
+pub mod rootfs;
 pub mod seccomp;
 mod sys;
+pub mod sysctl;

@@ -2,7 +2,7 @@
 
 use super::{Done, Failed, Named};
 use crate::sys::{self, At, Errno};
-use crate::wire::{Call, GO, MESSAGE_HEAD, MESSAGE_TEXT, Message, START, message};
+use crate::wire::{Call, GO, MESSAGE_HEAD, MESSAGE_TEXT, Message, START, message, sync};
 
 pub struct Report {
     /// Socket to the command that made this process.
@@ -41,7 +41,10 @@ impl Report {
     }
 
     pub fn sync(&self, point: u8) -> Done {
-        self.tell(message::SYNC, i32::from(point))?;
+        // The launcher has told of the first point already.
+        if point != sync::SPAWNED {
+            self.tell(message::SYNC, i32::from(point))?;
+        }
         self.wait_go();
         Ok(())
     }

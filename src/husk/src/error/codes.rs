@@ -51,7 +51,59 @@ codes! {
     /// The specification's version is not one that husk knows.
     CONFIG_VERSION = "HUSK-CONFIG-VERSION";
 
+    // The root file system
+    /// The root file system is missing or cannot be used.
+    ROOTFS = "HUSK-ROOTFS";
+    /// A mount is not acceptable or failed.
+    MOUNT = "HUSK-MOUNT";
+    /// The source of a bind mount is missing or cannot be used.
+    MOUNT_SOURCE = "HUSK-MOUNT-SOURCE";
+    /// A mount option is not acceptable.
+    MOUNT_OPTION = "HUSK-MOUNT-OPTION";
+    /// A device is not acceptable or cannot be made.
+    DEVICE = "HUSK-DEVICE";
+    /// A masked or read-only path is not acceptable or cannot be covered.
+    MASK = "HUSK-MASK";
+
+    // Namespaces and the kernel
+    /// A namespace is not acceptable or cannot be made or joined.
+    NAMESPACE = "HUSK-NAMESPACE";
+    /// The id mappings are not acceptable.
+    ID_MAPPING = "HUSK-ID-MAPPING";
+    /// A kernel parameter is not one of a namespace that the container has, or cannot be written.
+    SYSCTL = "HUSK-SYSCTL";
+    /// The host name or domain name is not acceptable.
+    HOSTNAME = "HUSK-HOSTNAME";
+
+    // The process
+    /// The program is not given, not there or cannot be executed.
+    PROGRAM = "HUSK-PROGRAM";
+    /// An environment entry is not acceptable.
+    ENV = "HUSK-ENV";
+    /// The working directory is not acceptable or cannot be entered.
+    CWD = "HUSK-CWD";
+    /// The user or a group is not acceptable or cannot be taken.
+    USER = "HUSK-USER";
+    /// A capability is unknown or cannot be granted.
+    CAPABILITY = "HUSK-CAPABILITY";
+    /// A resource limit is not acceptable or cannot be set.
+    RLIMIT = "HUSK-RLIMIT";
+    /// A scheduling property is not acceptable or cannot be set.
+    SCHEDULING = "HUSK-SCHEDULING";
+    /// A security label is not acceptable or the host has no such security module.
+    LSM = "HUSK-LSM";
+    /// The terminal cannot be made or handed over.
+    TERMINAL = "HUSK-TERMINAL";
+    /// A hook is not acceptable or failed.
+    HOOK = "HUSK-HOOK";
+    /// The container's first process could not be brought up.
+    LAUNCH = "HUSK-LAUNCH";
+    /// A property is known to the specification but cannot be honoured by this husk.
+    UNSUPPORTED = "HUSK-UNSUPPORTED";
+
     // Seccomp
+    /// The seccomp filter could not be loaded.
+    SECCOMP_LOAD = "HUSK-SECCOMP-LOAD";
     /// The seccomp profile holds a value that the specification does not know.
     SECCOMP_INVALID = "HUSK-SECCOMP-INVALID";
     /// The seccomp profile needs a longer program than the kernel takes.

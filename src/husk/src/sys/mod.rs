@@ -6,4 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod bpf;
+pub mod mount;
 pub mod process;
+pub mod spawn;
+pub mod user;

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A descriptor of a process, for waiting and signalling without races.
 ///
@@ -26,6 +26,19 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<(), Errno> {
     Errno::result(answer).map(drop)
 }
 
+/// Sets a resource limit of a process; returns nothing of the former one.
+///
+/// # Errors
+/// `EPERM` when the hard limit would be raised without the right to.
+pub fn set_limit(pid: Pid, resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = [soft, hard];
+    let old = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: a struct rlimit64.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_prlimit64, pid.as_raw(), resource, limit.as_ptr(), old) };
+    Errno::result(answer).map(drop)
+}
+
 /// Marks every descriptor from `first` on close-on-exec.
 ///
 /// # Errors
@@ -36,4 +49,45 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Errno> {
     let answer =
         unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
     Errno::result(answer).map(drop)
+}
+
+/// Makes the process unreadable for others but root: /proc/PID shows it to nobody else.
+pub fn not_dumpable() {
+    // SAFETY: takes numbers; cannot fail with these.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+}
+
+/// A descriptor that the caller left open, by number.
+///
+/// Only for descriptors that are inherited on purpose: nothing in husk closes those.
+pub fn borrow_inherited(number: i32) -> Option<BorrowedFd<'static>> {
+    // SAFETY: takes no memory.
+    let open = unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0;
+    // SAFETY: open just now; inherited descriptors are never closed by husk.
+    open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Owns a descriptor that the kernel has just handed over in a control message.
+pub fn adopt(number: i32) -> OwnedFd {
+    // SAFETY: recvmsg(2) has made the descriptor for this process, and nobody else knows it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// The `CLONE_NEW…` flag of a namespace file; 0 when it is none.
+pub fn namespace_kind(file: impl AsFd) -> u32 {
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: the request takes no memory.
+    let kind = unsafe { libc::ioctl(file.as_fd().as_raw_fd(), NS_GET_NSTYPE as _) };
+    u32::try_from(kind).unwrap_or(0)
+}
+
+/// The permitted capabilities of this process.
+pub fn permitted_capabilities() -> u64 {
+    const VERSION_3: u32 = 0x2008_0522;
+    let mut header = [VERSION_3, 0];
+    let mut data = [0u32; 6];
+    // SAFETY: header and two data structures of version 3.
+    unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
+    let [_, low, _, _, high, _] = data;
+    u64::from(high) << 32 | u64::from(low)
 }

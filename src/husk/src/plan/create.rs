@@ -1,0 +1,214 @@
+//! The plan of a container: what `create` and `run` carry out, and `check` and `explain` show.
+
+use super::hooks::{InsideHooks, outside_before_pivot};
+use super::{CgroupSlots, CgroupSteps, Steps};
+use crate::capabilities;
+use crate::config::{Config, Process};
+use crate::error::{Code, Error, Failure, Pointer, Problem, Problems};
+use crate::namespaces::{Kind, Maps, Namespaces, check_time_offsets};
+use crate::paths::HostPath;
+use crate::process::{Around, Checked};
+use crate::rlimits::Rlimits;
+use crate::rootfs::{self, RootChoice};
+use crate::sysctl;
+use husk_init::wire::{Op, Slot, Text, sync};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use std::os::fd::OwnedFd;
+
+/// What a caller asks for besides the configuration.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The bundle's directory, absolute.
+    pub bundle: &'a HostPath,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// Descriptors from 3 on that the program gets.
+    pub preserved: u32,
+    /// Whether the init waits for `start`; without, it goes on at once, as for `run`.
+    pub waits: bool,
+    /// `NAME=value` entries that the environment gets besides.
+    pub extra_env: Vec<String>,
+}
+
+/// Everything that `create` does, decided.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the container's side carries out.
+    pub steps: Steps,
+    /// The maps of the new user namespace.
+    pub maps: Option<Maps>,
+    /// Limits that the host side sets.
+    pub rlimits: Rlimits,
+    /// Whether the program gets a terminal.
+    pub terminal: bool,
+    /// The place of the fifo on which the init waits for `start`.
+    pub fifo: Option<Slot>,
+    /// Where the cgroups' descriptors go once they exist.
+    pub cgroup: CgroupSlots,
+    /// What the specification asks the runtime to warn about.
+    pub warnings: Vec<Problem>,
+}
+
+/// Plans a container. Problems are added to those found elsewhere already.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn create(
+    config: &Config<'_>,
+    request: Request<'_>,
+    mut cgroup: CgroupSteps,
+    mut problems: Problems,
+) -> Result<Plan, Error> {
+    let mut steps = Steps::new();
+    check_version(config, &mut problems);
+    check_annotations(config, &mut problems);
+    let mut namespaces = Namespaces::plan(config, &mut problems);
+    let maps = Maps::plan(config, &namespaces, &mut problems);
+    check_time_offsets(config, &namespaces, &mut problems);
+    check_names(config, &namespaces, &mut problems);
+
+    let at = Pointer::from("/process");
+    let linux = config.linux.as_ref();
+    let mappings = maps.as_ref().and(linux).map(|l| (&*l.uid_mappings, &*l.gid_mappings));
+    let absent = Process::default();
+    let process = config.process.as_ref().unwrap_or(&absent);
+    if config.process.is_none() {
+        problems.refuse(Code::CONFIG_MISSING, &at, "process property must be set");
+    }
+    let checked = Checked::plan(process, &at, mappings, capabilities::own(), &mut problems);
+    let proc = steps.descriptor(open_proc()?);
+
+    // The launcher, on the host.
+    oom_score(process, &at, proc, &mut steps, &mut problems);
+    steps.push(&Op::AllCpus {}, "");
+    cgroup.reserve(&mut steps);
+    namespaces.launcher_steps(config, proc, cgroup.born_into(), &mut steps);
+
+    // The init, in its namespaces. From here on the order is that of its life.
+    steps.push(&Op::Sync { point: sync::SPAWNED }, "");
+    cgroup.enter(&mut steps);
+    if namespaces.is_new(Kind::Cgroup) {
+        steps.push(&Op::NewCgroup {}, "/linux/namespaces");
+    }
+    steps.push(&Op::NewSession {}, "");
+    if !request.no_new_keyring {
+        let name = format!("_ses.{}", request.id);
+        steps.push(&Op::Keyring { name: Text::new(&name), make: true }, "");
+    }
+    if namespaces.is_new(Kind::Network) {
+        steps.push(&Op::LoopbackUp {}, "");
+    }
+    let hooks = InsideHooks::plan(config, request.id, request.bundle, &checked, &mut problems);
+    let root = RootChoice { no_pivot: request.no_pivot, at_its_path: hooks.before_pivot() };
+    let around = rootfs::Around { bundle: request.bundle, root, namespaces: &namespaces };
+    rootfs::plan_mounts(config, &around, &mut cgroup, &mut steps, &mut problems);
+    if outside_before_pivot(config) {
+        steps.push(&Op::Sync { point: sync::MOUNTED }, "/hooks");
+    }
+    hooks.create_container_steps(&mut steps);
+    rootfs::plan_root(config, &around, &mut steps);
+    checked.terminal_steps(true, &mut steps);
+    if !config.hostname.is_empty() {
+        steps.push(&Op::HostName { name: Text::new(&*config.hostname) }, "/hostname");
+    }
+    if !config.domainname.is_empty() {
+        steps.push(&Op::DomainName { name: Text::new(&*config.domainname) }, "/domainname");
+    }
+    sysctl::plan(config, &namespaces, proc, &mut steps, &mut problems);
+    rootfs::plan_protection(config, &mut steps, &mut problems);
+    let fifo = request.waits.then(|| steps.reserve(1));
+    let around = Around {
+        filter: None,
+        first_closed: request.preserved.saturating_add(3),
+        fifo,
+        no_groups: false,
+        extra_env: request.extra_env,
+    };
+    checked.confine_steps(&around, &mut steps);
+    hooks.start_container_steps(&mut steps);
+    checked.execute_steps(&around, &mut steps);
+
+    let warnings = problems.into_result()?;
+    let (rlimits, terminal) = (checked.rlimits, process.terminal);
+    let cgroup = cgroup.into_slots();
+    Ok(Plan { steps, maps, rlimits, terminal, fifo, cgroup, warnings })
+}
+
+/// The host's procfs, made sure to be one.
+fn open_proc() -> Result<OwnedFd, Error> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let proc = open("/proc", flags, Mode::empty())
+        .map_err(|e| Failure::new(Code::LAUNCH, "open /proc").errno("open", e as i32))?;
+    let kind = fstatfs(&proc).map(|s| s.filesystem_type());
+    if kind != Ok(PROC_SUPER_MAGIC) {
+        return Err(Failure::new(Code::LAUNCH, "use /proc: it is not a procfs").into());
+    }
+    Ok(proc)
+}
+
+fn oom_score(
+    process: &Process<'_>,
+    at: &Pointer,
+    proc: Slot,
+    steps: &mut Steps,
+    problems: &mut Problems,
+) {
+    let Some(score) = process.oom_score_adj else { return };
+    let at = at.key("oomScoreAdj");
+    match i32::try_from(score) {
+        Ok(score) if (-1000..=1000).contains(&score) => {
+            steps.push(&Op::OomScore { proc, score }, at);
+        }
+        _ => {
+            let reason = format!("{score} is not an OOM score");
+            problems.refuse_with(Code::CONFIG_INVALID, at, reason, "-1000 to 1000");
+        }
+    }
+}
+
+/// SemVer, and a major version that husk knows.
+fn check_version(config: &Config<'_>, problems: &mut Problems) {
+    let version = &*config.oci_version;
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<Option<u32>> = core.split('.').map(|n| n.parse().ok()).collect();
+    if version.is_empty() {
+        let reason = "ociVersion is required";
+        problems.refuse_with(Code::CONFIG_VERSION, "/ociVersion", reason, "e.g. \"1.2.1\"");
+    } else if !matches!(numbers[..], [Some(_), Some(_), Some(_)]) {
+        let reason = format!("{version:?} is not a version (SemVer)");
+        problems.refuse_with(Code::CONFIG_VERSION, "/ociVersion", reason, "e.g. \"1.2.1\"");
+    } else if numbers.first() != Some(&Some(1)) {
+        let reason = format!("version {version} of the specification is not supported");
+        problems.refuse_with(Code::CONFIG_VERSION, "/ociVersion", reason, "1.0.0 to 1.3.0");
+    }
+}
+
+fn check_annotations(config: &Config<'_>, problems: &mut Problems) {
+    if config.annotations.iter().any(|(key, _)| key.is_empty()) {
+        problems.refuse(Code::CONFIG_INVALID, "/annotations", "an annotation with an empty key");
+    }
+}
+
+/// Host name and domain name need a UTS namespace, or they would be the host's.
+fn check_names(config: &Config<'_>, namespaces: &Namespaces, problems: &mut Problems) {
+    for (key, name) in [("/hostname", &config.hostname), ("/domainname", &config.domainname)] {
+        if name.is_empty() {
+            continue;
+        }
+        if !namespaces.has(Kind::Uts) {
+            let reason = "unable to set hostname or domainname without a private UTS namespace";
+            let hint = "add {\"type\": \"uts\"} to linux.namespaces";
+            problems.refuse_with(Code::HOSTNAME, key, reason, hint);
+        }
+        if name.len() > 64 {
+            let reason = format!("{} bytes are more than a name can have", name.len());
+            problems.refuse_with(Code::HOSTNAME, key, reason, "64 at the most");
+        }
+    }
+}
