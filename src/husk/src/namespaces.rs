@@ -326,6 +326,12 @@ pub fn map_lines(mappings: &[IdMapping]) -> String {
     lines
 }
 
+/// Whether the container gets a pid namespace of its own, with which all its processes end.
+pub fn makes_pid_namespace(config: &Config<'_>) -> bool {
+    let list = config.linux.as_ref().map(|linux| &*linux.namespaces).unwrap_or_default();
+    list.iter().any(|namespace| &*namespace.kind == "pid" && namespace.path.is_empty())
+}
+
 /// Whether an id of the container has a mapping; every id has one without a user namespace.
 pub fn is_mapped(mappings: &[IdMapping], id: u32) -> bool {
     mappings.is_empty()

@@ -9,4 +9,5 @@ pub mod bpf;
 pub mod mount;
 pub mod process;
 pub mod spawn;
+pub mod terminal;
 pub mod user;

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// A descriptor of a process, for waiting and signalling without races.
 ///
@@ -57,16 +57,6 @@ pub fn not_dumpable() {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
 }
 
-/// A descriptor that the caller left open, by number.
-///
-/// Only for descriptors that are inherited on purpose: nothing in husk closes those.
-pub fn borrow_inherited(number: i32) -> Option<BorrowedFd<'static>> {
-    // SAFETY: takes no memory.
-    let open = unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0;
-    // SAFETY: open just now; inherited descriptors are never closed by husk.
-    open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
-}
-
 /// Owns a descriptor that the kernel has just handed over in a control message.
 pub fn adopt(number: i32) -> OwnedFd {
     // SAFETY: recvmsg(2) has made the descriptor for this process, and nobody else knows it.
@@ -90,4 +80,16 @@ pub fn permitted_capabilities() -> u64 {
     unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
     let [_, low, _, _, high, _] = data;
     u64::from(high) << 32 | u64::from(low)
+}
+
+/// Whether this process has the descriptor open.
+pub fn is_open(number: i32) -> bool {
+    // SAFETY: takes no memory.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+/// Makes this process adopt the orphans of its descendants.
+pub fn set_subreaper() {
+    // SAFETY: takes numbers; a kernel that cannot leaves things as they are.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
