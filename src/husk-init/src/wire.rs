@@ -303,9 +303,13 @@ operations! {
         /// `CLONE_NEW…`: the type that it must have, or the types wanted of a pidfd.
         kinds: u32
     } = 2;
-    /// Makes a user namespace, asks the host side to write its maps and becomes root in it.
-    NewUser {} = 3;
-    /// Becomes uid 0 and gid 0 of the user namespace that was joined.
+    /// Moves the launcher into a cgroup v2 that the init is born in. Dearer than being cloned into
+    /// it, but possible before a user namespace is joined, in which the right to is lost.
+    EnterUnified {
+        /// The cgroup's directory.
+        cgroup: Slot
+    } = 3;
+    /// Becomes uid 0 and gid 0 of the user namespace that was made or joined.
     BecomeRoot {} = 4;
     /// Makes a time namespace for the child and sets its clocks.
     NewTime {
@@ -659,8 +663,6 @@ pub mod sync {
 
 /// Kinds of message from the container's side.
 pub mod message {
-    /// The maps of the launcher's user namespace are wanted.
-    pub const MAPS: u8 = 1;
     /// The init has been cloned; `value` is its pid as the launcher sees it.
     pub const CLONED: u8 = 2;
     /// A [`super::sync`] point is reached; `value` says which.

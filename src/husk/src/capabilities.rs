@@ -75,6 +75,12 @@ pub fn named(name: &str) -> Option<u64> {
     NAMES.iter().position(|known| *known == name).map(|number| 1 << number)
 }
 
+/// The names in a mask.
+fn names(mask: u64) -> Vec<&'static str> {
+    let is_set = |n: &usize| mask >> n & 1 == 1;
+    NAMES.iter().enumerate().filter(|(n, _)| is_set(n)).map(|(_, name)| *name).collect()
+}
+
 impl Sets {
     /// Reads the sets; without the object there are no capabilities at all.
     ///
@@ -105,13 +111,23 @@ impl Sets {
             }
             mask
         };
-        Self {
+        let mut sets = Self {
             bounding: read("bounding", &given.bounding),
             effective: read("effective", &given.effective),
             permitted: read("permitted", &given.permitted),
             inheritable: read("inheritable", &given.inheritable),
             ambient: read("ambient", &given.ambient),
+        };
+        let lost = sets.ambient & !(sets.permitted & sets.inheritable);
+        if lost != 0 {
+            let reason = format!(
+                "{} cannot be ambient without being permitted and inheritable",
+                names(lost).join(", ")
+            );
+            problems.warn(Code::CAPABILITY, at.key("ambient"), reason);
+            sets.ambient &= !lost;
         }
+        sets
     }
 
     /// Appends the drop from the bounding set, which needs capabilities itself.

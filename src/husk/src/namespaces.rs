@@ -135,7 +135,7 @@ impl Namespaces {
         &mut self,
         config: &Config<'_>,
         proc: Slot,
-        cgroup: Option<Slot>,
+        mut cgroup: Option<Slot>,
         steps: &mut Steps,
     ) {
         let mut clone_flags = 0u64;
@@ -146,6 +146,9 @@ impl Namespaces {
             match choice {
                 Choice::Joined(file, _, origin) => {
                     let Some(file) = file.take() else { continue };
+                    if let (Kind::User, Some(cgroup)) = (kind, cgroup.take()) {
+                        steps.push(&Op::EnterUnified { cgroup }, "/linux/cgroupsPath");
+                    }
                     let namespace = steps.descriptor(file);
                     steps.push(&Op::Join { namespace, kinds: flag }, &*origin);
                     if kind == Kind::User {
@@ -153,7 +156,6 @@ impl Namespaces {
                     }
                 }
                 Choice::New => match kind {
-                    Kind::User => steps.push(&Op::NewUser {}, "/linux/namespaces"),
                     // The init makes it itself, once it is in its cgroup, which becomes the root.
                     // The clocks are set before anything enters the namespace.
                     Kind::Cgroup | Kind::Time => {}

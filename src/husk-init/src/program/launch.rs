@@ -7,6 +7,7 @@ use crate::wire::{Call, Slot, Text, message};
 
 /// uid 0 and gid 0 of the present user namespace, whatever they are outside.
 pub fn become_root() -> Done {
+    let _ = sys::prctl(sys::PR_SET_DUMPABLE, 0, 0);
     sys::set_group(0).of(Call::Setid)?;
     // Denied in a namespace whose owner may not change groups; then there are none to drop.
     let _ = sys::set_groups(&[]);
@@ -42,15 +43,12 @@ impl Walker<'_> {
         sys::write_all(file.at(), text.bytes()).of(Call::Write)
     }
 
-    pub fn new_user(&self) -> Done {
-        sys::unshare(sys::CLONE_NEWUSER).of(Call::Unshare)?;
-        // The maps belong to the process's owner while it is dumpable, and to root otherwise; a
-        // husk without root could not write them. Nothing of the container runs yet.
-        let _ = sys::prctl(sys::PR_SET_DUMPABLE, 1, 0);
-        self.report.tell(message::MAPS, 0)?;
-        self.report.wait_go();
-        let _ = sys::prctl(sys::PR_SET_DUMPABLE, 0, 0);
-        become_root()
+    pub fn enter_unified(&self, cgroup: Slot) -> Done {
+        let inside = sys::RESOLVE_BENEATH | sys::RESOLVE_NO_SYMLINKS;
+        let cgroup = self.slots.get(cgroup)?;
+        let file =
+            sys::open_at(cgroup, c"cgroup.procs", sys::O_WRONLY, 0, inside).of(Call::Open)?;
+        sys::write_all(file.at(), b"0").of(Call::Write)
     }
 
     pub fn new_time(&self, proc: Slot, offsets: Text<'_>) -> Done {
@@ -64,6 +62,11 @@ impl Walker<'_> {
 
     pub fn clone_init(&mut self, flags: u64, cgroup: Slot, into_cgroup: bool) -> Done {
         let cgroup = if into_cgroup { Some(self.slots.get(cgroup)?) } else { None };
+        if flags & sys::CLONE_NEWUSER != 0 {
+            // The id maps belong to the process's owner while it is dumpable, and to root
+            // otherwise; a husk without root could not write them. Until then the init waits.
+            let _ = sys::prctl(sys::PR_SET_DUMPABLE, 1, 0);
+        }
         match sys::clone_sibling(flags, cgroup).of(Call::Clone)? {
             0 => Ok(()),
             pid => {

@@ -81,6 +81,8 @@ pub fn main(socket: &CStr) -> ! {
         sys::exit(2)
     };
     sys::set_name(c"husk-init");
+    // It came without: the program that started this one could pass it on no other way.
+    sys::close_on_exec(socket);
     let mut slots = Slots { numbers: [-1; MOST_DESCRIPTORS], count: 0 };
     let Ok(plan) = receive_plan(socket, &mut slots) else { sys::exit(1) };
     let mut walker = Walker {
@@ -147,7 +149,7 @@ impl<'p> Walker<'p> {
             Op::Join { namespace, kinds } => {
                 sys::set_namespace(self.slots.get(namespace)?, kinds).of(Call::Setns).map(drop)
             }
-            Op::NewUser {} => self.new_user(),
+            Op::EnterUnified { cgroup } => self.enter_unified(cgroup),
             Op::BecomeRoot {} => launch::become_root(),
             Op::NewTime { proc, offsets } => self.new_time(proc, offsets),
             Op::AllCpus {} => {

@@ -290,11 +290,12 @@ pub fn dup_onto(from: At, to: i32) -> Answer {
     check(unsafe { syscall(nr::DUP3, [from.raw(), to as usize, 0, 0, 0, 0]) })
 }
 
-/// Makes a descriptor survive execve.
-pub fn keep_on_exec(fd: At) -> Answer {
+/// Closes a descriptor on execve.
+pub fn close_on_exec(fd: At) {
     const F_SETFD: usize = 2;
-    // SAFETY: takes no memory.
-    check(unsafe { syscall(nr::FCNTL, [fd.raw(), F_SETFD, 0, 0, 0, 0]) })
+    const FD_CLOEXEC: usize = 1;
+    // SAFETY: takes no memory; a descriptor that is not open stays so.
+    let _ = unsafe { syscall(nr::FCNTL, [fd.raw(), F_SETFD, FD_CLOEXEC, 0, 0, 0]) };
 }
 
 /// A pipe: the end to read from and the end to write to.

@@ -1,9 +1,10 @@
 //! `husk create`.
 
-use super::Context;
-use crate::cli::{Given, value};
+use super::{Context, DONE};
+use crate::cli::{Given, Global, value};
 use crate::container::ContainerId;
 use crate::error::Error;
+use crate::launch;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -64,10 +65,32 @@ pub(super) fn bundle(own: &Given) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+impl CreateOptions {
+    /// What the library is asked for.
+    pub(super) fn launch(self, global: &Global, waits: bool, foreground: bool) -> launch::Options {
+        launch::Options {
+            id: self.id,
+            bundle: self.bundle,
+            console_socket: self.console_socket,
+            pidfd_socket: self.pidfd_socket,
+            pid_file: self.pid_file,
+            no_pivot: self.no_pivot,
+            no_new_keyring: self.no_new_keyring,
+            preserve_fds: self.preserve_fds,
+            systemd_cgroup: global.systemd_cgroup,
+            waits,
+            foreground,
+        }
+    }
+}
+
 /// Makes a container that waits for `start`.
-pub(super) fn run(_cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
-    let _options = CreateOptions::new(own, arguments)?;
-    Err(Error::said(crate::error::Code::USAGE, "create is not there yet"))
+pub(super) fn run(cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
+    let options = CreateOptions::new(own, arguments)?.launch(&cx.global, true, false);
+    let root = cx.root();
+    let created = launch::create(&root, &options, &mut cx.log).map_err(Error::at_create)?;
+    created.release().map_err(Error::at_create)?;
+    Ok(DONE)
 }
 
 #[cfg(test)]

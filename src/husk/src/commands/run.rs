@@ -4,6 +4,7 @@ use super::Context;
 use super::create::CreateOptions;
 use crate::cli::Given;
 use crate::error::Error;
+use crate::launch;
 use std::ffi::OsString;
 
 /// What `run` is asked for.
@@ -35,7 +36,13 @@ impl RunOptions {
 }
 
 /// Makes a container, starts it and waits for its end; the exit status is the program's.
-pub(super) fn run(_cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
-    let _options = RunOptions::new(own, arguments)?;
-    Err(Error::said(crate::error::Code::USAGE, "run is not there yet"))
+pub(super) fn run(cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
+    let options = RunOptions::new(own, arguments)?;
+    let asked = launch::RunOptions {
+        create: options.create.launch(&cx.global, false, !options.detach),
+        keep: options.keep,
+        no_subreaper: options.no_subreaper,
+    };
+    let root = cx.root();
+    launch::run(&root, &asked, &mut cx.log).map_err(Error::at_run)
 }

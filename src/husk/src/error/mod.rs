@@ -206,6 +206,45 @@ impl Error {
     }
 }
 
+/// What runc says before the reason why a container could not be made; callers look for it.
+const CREATE_FAILED: &str = "runc create failed: ";
+const RUN_FAILED: &str = "runc run failed: ";
+const EXEC_FAILED: &str = "exec failed: ";
+const START_FAILED: &str = "unable to start container process: ";
+const INIT_FAILED: &str = "error during container init: ";
+
+impl Error {
+    /// The error of `create`, in runc's words.
+    #[must_use]
+    pub fn at_create(self) -> Self {
+        self.before(CREATE_FAILED)
+    }
+
+    /// The error of `run`, in runc's words.
+    #[must_use]
+    pub fn at_run(self) -> Self {
+        self.before(RUN_FAILED)
+    }
+
+    /// The error of `exec`, in runc's words.
+    #[must_use]
+    pub fn at_exec(self) -> Self {
+        self.before(EXEC_FAILED)
+    }
+
+    fn before(self, words: &str) -> Self {
+        match self {
+            Self::Failed(mut failure) => {
+                let init = if words == EXEC_FAILED { "" } else { INIT_FAILED };
+                failure.doing = format!("{words}{START_FAILED}{init}{}", failure.doing);
+                Self::Failed(failure)
+            }
+            Self::Said(code, said) => Self::Said(code, format!("{words}{said}")),
+            refused => refused,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -57,12 +57,12 @@ pub fn bring_up(
     let mut terminal = None;
     loop {
         match session.next(steps, patience)? {
-            Event::Maps => {
-                write_maps(&session, caller.maps)?;
-                session.go()?;
-            }
             Event::Cloned => {
-                steering.cloned(pid(&session)?)?;
+                let pid = pid(&session)?;
+                steering.cloned(pid)?;
+                if let Some(maps) = caller.maps {
+                    write_maps(pid, maps)?;
+                }
                 session.go()?;
             }
             Event::Sync(sync::MOUNTED) => {
@@ -124,15 +124,11 @@ fn pid(session: &Session) -> Result<Pid, Error> {
     session.init().map(|init| init.pid).ok_or_else(missing)
 }
 
-fn write_maps(session: &Session, maps: Option<&Maps>) -> Result<(), Error> {
-    let (Some(maps), Some(launcher)) = (maps, session.launcher()) else {
-        return Err(Error::said(Code::ID_MAPPING, "id mappings wanted that nobody asked for"));
-    };
-    for (name, at, lines) in [
-        ("uid_map", "/linux/uidMappings", &maps.uid),
-        ("gid_map", "/linux/gidMappings", &maps.gid),
-    ] {
-        let path = format!("/proc/{launcher}/{name}");
+fn write_maps(pid: Pid, maps: &Maps) -> Result<(), Error> {
+    for (name, at, lines) in
+        [("uid_map", "/linux/uidMappings", &maps.uid), ("gid_map", "/linux/gidMappings", &maps.gid)]
+    {
+        let path = format!("/proc/{pid}/{name}");
         let written = File::options().write(true).open(path);
         written.and_then(|mut file| file.write_all(lines.as_bytes())).map_err(|error| {
             let doing = format!("write the id mappings {:?}", lines.trim_end());

@@ -40,8 +40,8 @@ pub struct Options {
     pub no_new_keyring: bool,
     /// How many descriptors the program gets besides 0-2 and those of LISTEN_FDS.
     pub preserve_fds: u32,
-    /// Who makes the cgroups.
-    pub driver: Driver,
+    /// Whether systemd is asked to make the cgroup.
+    pub systemd_cgroup: bool,
     /// Whether the init waits for `start`.
     pub waits: bool,
     /// Whether the caller stays and relays the terminal.
@@ -64,6 +64,18 @@ pub struct Created {
     pub terminal: Option<OwnedFd>,
     /// The kept configuration.
     pub config: Vec<u8>,
+}
+
+impl Created {
+    /// Lets the init go and wait for `start`.
+    ///
+    /// # Errors
+    /// When it has ended meanwhile.
+    pub fn release(self) -> Result<(), Error> {
+        self.session.go()?;
+        self.session.release();
+        Ok(())
+    }
 }
 
 /// Everything that `create` decides before it does anything.
@@ -103,11 +115,11 @@ pub fn create(root: &Root, options: &Options, log: &mut Log) -> Result<Created, 
     }
 }
 
-fn decide(
-    config: &Config<'_>,
-    options: &Options,
-    inherited: Inherited,
-) -> Result<Decided, Error> {
+fn decide(config: &Config<'_>, options: &Options, inherited: Inherited) -> Result<Decided, Error> {
+    if options.systemd_cgroup {
+        let words = "husk cannot ask systemd for cgroups yet: leave --systemd-cgroup out";
+        return Err(Error::said(Code::UNSUPPORTED, words));
+    }
     let terminal = config.process.as_ref().is_some_and(|process| process.terminal);
     check_terminal(terminal, options)?;
     let mut problems = Problems::default();
@@ -160,7 +172,7 @@ fn plan_cgroup(
         cgroups_path: linux.map(|l| &*l.cgroups_path).unwrap_or_default(),
         resources: linux.and_then(|l| l.resources.as_ref()),
         devices: linux.map(|l| &*l.devices).unwrap_or_default(),
-        driver: options.driver,
+        driver: Driver::Cgroupfs,
         rootless: !nix::unistd::geteuid().is_root(),
     };
     CgroupPlan::new(&request, &Layout::detect()?, problems)
@@ -192,12 +204,7 @@ type Ready = (Session, State, plan::Steps, Option<OwnedFd>);
 impl Making<'_> {
     /// The one order of making a container. What is needed to clean up is on disk before there is
     /// anything to clean up.
-    fn carry_out(
-        &mut self,
-        decided: Decided,
-        text: &[u8],
-        log: &mut Log,
-    ) -> Result<Ready, Error> {
+    fn carry_out(&mut self, decided: Decided, text: &[u8], log: &mut Log) -> Result<Ready, Error> {
         let Decided { mut plan, cgroup, console, pidfd } = decided;
         let Some(dir) = &self.dir else {
             return Err(Error::said(Code::LAUNCH, "the container's directory is gone"));
@@ -211,9 +218,7 @@ impl Making<'_> {
         dir.keep_config(text)?;
         if let Some(cgroup) = &cgroup {
             let cgroup = cgroup.create()?;
-            if let Some(into) = fill_cgroup(&cgroup, &plan.cgroup, &mut plan.steps)? {
-                drop(into);
-            }
+            fill_cgroup(&cgroup, &plan.cgroup, &mut plan.steps)?;
         }
         if let Some(slot) = plan.fifo {
             plan.steps.fill(slot, 0, dir.make_gate()?);
@@ -252,9 +257,7 @@ impl Making<'_> {
         let state = self.state_for_hooks(Status::Stopped, None);
         for hook in hooks {
             let one = std::slice::from_ref(hook);
-            if let Err(error) =
-                hooks::run(Point::Poststop, one, &state, &self.options.bundle)
-            {
+            if let Err(error) = hooks::run(Point::Poststop, one, &state, &self.options.bundle) {
                 log.warning(error.to_string());
             }
         }
@@ -272,26 +275,18 @@ fn annotations(config: &Config<'_>) -> BTreeMap<String, String> {
 }
 
 /// Fills the places of the cgroups' descriptors.
-fn fill_cgroup(
-    cgroup: &Cgroup,
-    slots: &CgroupSlots,
-    steps: &mut plan::Steps,
-) -> Result<Option<OwnedFd>, Error> {
+fn fill_cgroup(cgroup: &Cgroup, slots: &CgroupSlots, steps: &mut plan::Steps) -> Result<(), Error> {
     let join = cgroup.join()?;
     if let Some(first) = slots.tasks {
         for (n, tasks) in join.tasks.into_iter().enumerate() {
             steps.fill(first, n, tasks);
         }
     }
-    let unused = match (slots.born_into, join.into) {
-        (Some(slot), Some(directory)) => {
-            steps.fill(slot, 0, directory);
-            None
-        }
-        (_, directory) => directory,
-    };
+    if let (Some(slot), Some(directory)) = (slots.born_into, join.into) {
+        steps.fill(slot, 0, directory);
+    }
     if slots.shown.is_empty() {
-        return Ok(unused);
+        return Ok(());
     }
     let unified = cgroup.version() == Version::V2;
     let sources = cgroup.mount_sources();
@@ -311,7 +306,7 @@ fn fill_cgroup(
             steps.fill(shown.first, n, tree);
         }
     }
-    Ok(unused)
+    Ok(())
 }
 
 /// What the host side does when the init reaches a point.
@@ -325,7 +320,7 @@ impl Steering for Host<'_, '_> {
     /// Puts the process on record before it may do anything.
     fn cloned(&mut self, pid: Pid) -> Result<(), Error> {
         let Making { options, config, record, .. } = self.making;
-        let mut state = State::new(&options.id, Identity::of(pid)?, log::now());
+        let mut state = State::new(&options.id, Identity::of(pid)?, log::rfc3339(log::now()));
         let bundle = HostPath::given(&options.bundle);
         state.bundle = bundle.to_string();
         let root = config.root.as_ref().map(|root| &*root.path).unwrap_or_default();

@@ -65,12 +65,11 @@ fn code(op: &Op<'_>) -> Code {
         Op::Mask { .. } | Op::ReadOnly { .. } => Code::MASK,
         Op::Hook { .. } => Code::HOOK,
         Op::Join { .. }
-        | Op::NewUser { .. }
         | Op::BecomeRoot { .. }
         | Op::NewTime { .. }
         | Op::Clone { .. }
         | Op::NewCgroup { .. } => Code::NAMESPACE,
-        Op::EnterCgroups { .. } => Code::CGROUP_FAILED,
+        Op::EnterCgroups { .. } | Op::EnterUnified { .. } => Code::CGROUP_FAILED,
         Op::Sysctl { .. } => Code::SYSCTL,
         Op::Seccomp { .. } => Code::SECCOMP_LOAD,
         Op::Terminal { .. } => Code::TERMINAL,
@@ -86,7 +85,7 @@ fn doing(op: &Op<'_>, said: &Message<'_>) -> String {
     match *op {
         Op::OomScore { score, .. } => format!("set the OOM score to {score}"),
         Op::Join { .. } => "join a namespace".into(),
-        Op::NewUser {} => "make a user namespace".into(),
+        Op::EnterUnified { .. } => "enter the container's cgroup".into(),
         Op::BecomeRoot {} => "become root in the user namespace".into(),
         Op::NewTime { .. } => "make a time namespace".into(),
         Op::AllCpus {} | Op::Cpus { .. } => "set the CPU affinity".into(),

@@ -123,7 +123,9 @@ fn reap(init: Pid) -> Option<u8> {
                 return Some(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == init => {
-                return Some(u8::try_from(signal as i32).map_or(u8::MAX, |s| s.saturating_add(128)));
+                return Some(
+                    u8::try_from(signal as i32).map_or(u8::MAX, |s| s.saturating_add(128)),
+                );
             }
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
             Ok(_) | Err(Errno::EINTR) => {}

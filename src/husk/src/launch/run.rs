@@ -65,12 +65,7 @@ pub fn run(root: &Root, options: &RunOptions, log: &mut Log) -> Result<u8, Error
 }
 
 /// Removes a container that has ended, and runs its poststop hooks.
-fn clean_up(
-    dir: Option<Locked>,
-    state: &State,
-    config: &[u8],
-    log: &mut Log,
-) {
+fn clean_up(dir: Option<Locked>, state: &State, config: &[u8], log: &mut Log) {
     let Some(dir) = dir else { return };
     if let Err(error) = destroy(dir, state.cgroup.as_deref()) {
         log.warning(error.to_string());

@@ -24,8 +24,6 @@ static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/husk-init"));
 /// What the container's side reports.
 #[derive(Debug)]
 pub enum Event {
-    /// The launcher waits for the maps of its user namespace.
-    Maps,
     /// The init has been cloned and waits.
     Cloned,
     /// A point of [`husk_init::wire::sync`] is reached; the init waits.
@@ -112,11 +110,6 @@ impl Session {
         Ok(())
     }
 
-    /// The launcher, while it runs.
-    pub fn launcher(&self) -> Option<Pid> {
-        self.launcher
-    }
-
     /// The init, once it has been cloned.
     pub fn init(&self) -> Option<&Init> {
         self.init.as_ref()
@@ -173,7 +166,6 @@ impl Session {
         let said = bytes.get(..len).and_then(Message::decode);
         let Some(said) = said else { return Err(nonsense()) };
         match (said.kind, fd) {
-            (message::MAPS, None) => Ok(Event::Maps),
             (message::CLONED, None) => self.cloned(said.value),
             (message::SYNC, None) => {
                 u8::try_from(said.value).map(Event::Sync).map_err(|_| nonsense())

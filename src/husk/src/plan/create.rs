@@ -10,6 +10,7 @@ use crate::paths::HostPath;
 use crate::process::{Around, Checked};
 use crate::rlimits::Rlimits;
 use crate::rootfs::{self, RootChoice};
+use crate::seccomp;
 use crate::sysctl;
 use husk_init::wire::{Op, Slot, Text, sync};
 use nix::fcntl::{OFlag, open};
@@ -51,6 +52,8 @@ pub struct Plan {
     pub fifo: Option<Slot>,
     /// Where the cgroups' descriptors go once they exist.
     pub cgroup: CgroupSlots,
+    /// Who gets the seccomp notification descriptor.
+    pub agent: Option<seccomp::Agent>,
     /// What the specification asks the runtime to warn about.
     pub warnings: Vec<Problem>,
 }
@@ -82,6 +85,10 @@ pub fn create(
         problems.refuse(Code::CONFIG_MISSING, &at, "process property must be set");
     }
     let checked = Checked::plan(process, &at, mappings, capabilities::own(), &mut problems);
+    let filter = linux.and_then(|linux| linux.seccomp.as_ref()).and_then(|profile| {
+        seccomp::plan(profile, &Pointer::from("/linux/seccomp"), &mut problems)
+    });
+    let filter_bytes = filter.as_ref().map(seccomp::Filter::bytes);
     let proc = steps.descriptor(open_proc()?);
 
     // The launcher, on the host.
@@ -92,6 +99,9 @@ pub fn create(
 
     // The init, in its namespaces. From here on the order is that of its life.
     steps.push(&Op::Sync { point: sync::SPAWNED }, "");
+    if namespaces.is_new(Kind::User) {
+        steps.push(&Op::BecomeRoot {}, "/linux/namespaces");
+    }
     cgroup.enter(&mut steps);
     if namespaces.is_new(Kind::Cgroup) {
         steps.push(&Op::NewCgroup {}, "/linux/namespaces");
@@ -124,7 +134,7 @@ pub fn create(
     rootfs::plan_protection(config, &mut steps, &mut problems);
     let fifo = request.waits.then(|| steps.reserve(1));
     let around = Around {
-        filter: None,
+        filter: filter.as_ref().zip(filter_bytes.as_deref()).map(|(f, bytes)| (f.flags, bytes)),
         first_closed: request.preserved.saturating_add(3),
         fifo,
         no_groups: false,
@@ -137,7 +147,8 @@ pub fn create(
     let warnings = problems.into_result()?;
     let (rlimits, terminal) = (checked.rlimits, process.terminal);
     let cgroup = cgroup.into_slots();
-    Ok(Plan { steps, maps, rlimits, terminal, fifo, cgroup, warnings })
+    let agent = filter.and_then(|filter| filter.notify);
+    Ok(Plan { steps, maps, rlimits, terminal, fifo, cgroup, agent, warnings })
 }
 
 /// The host's procfs, made sure to be one.

@@ -51,12 +51,6 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Errno> {
     Errno::result(answer).map(drop)
 }
 
-/// Makes the process unreadable for others but root: /proc/PID shows it to nobody else.
-pub fn not_dumpable() {
-    // SAFETY: takes numbers; cannot fail with these.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-}
-
 /// Owns a descriptor that the kernel has just handed over in a control message.
 pub fn adopt(number: i32) -> OwnedFd {
     // SAFETY: recvmsg(2) has made the descriptor for this process, and nobody else knows it.
