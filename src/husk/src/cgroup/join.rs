@@ -38,21 +38,29 @@ impl SubCgroup {
     /// # Errors
     /// [`Code::CGROUP_PATH`] when the path would leave the container's cgroup.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let (controllers, path) = match text.split_once(':') {
+        match text.split_once(':') {
             Some((controllers, path)) => {
-                (controllers.split(',').map(str::to_owned).collect(), path)
+                let controllers: Vec<String> = controllers.split(',').map(str::to_owned).collect();
+                Self::new(&controllers, path)
             }
-            None => (Vec::new(), text),
-        };
+            None => Self::new(&[], text),
+        }
+    }
+
+    /// One whose controllers and path have been told apart already.
+    ///
+    /// # Errors
+    /// As [`SubCgroup::parse`].
+    pub fn new(controllers: &[String], path: &str) -> Result<Self, Error> {
         let refused = |reason: String| {
-            let doing = format!("bad sub cgroup path: {text}: {reason}");
+            let doing = format!("bad sub cgroup path: {path}: {reason}");
             Error::from(Failure::new(Code::CGROUP_PATH, doing))
         };
         if controllers.iter().any(String::is_empty) {
             return Err(refused("a controller without a name".to_owned()));
         }
         let path = sub_path(path).map_err(refused)?;
-        Ok(Self { controllers, path })
+        Ok(Self { controllers: controllers.to_vec(), path })
     }
 
     fn is_for(&self, member: &Member) -> bool {

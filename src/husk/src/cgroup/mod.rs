@@ -32,6 +32,7 @@ mod plan;
 mod processes;
 mod record;
 mod remove;
+pub mod stats;
 
 mod wait;
 mod write;
@@ -42,6 +43,7 @@ pub use join::{Join, SubCgroup};
 pub use layout::{Hierarchy, Layout, Version};
 pub use mounts::MountSource;
 pub use plan::{CgroupPlan, Driver, Request};
+pub use stats::Stats;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 mod cpuset;
 mod directory;
-mod v2;
+pub(super) mod v2;
 
 use super::dir::Dir;
 use super::group::{Cgroup, Member, Part, failed};

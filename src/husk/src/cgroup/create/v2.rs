@@ -114,7 +114,7 @@ fn become_threaded(dir: &Dir, missing: &[String], writes: &[Write]) -> Result<()
 }
 
 /// Refuses limits that are not above what is in use already.
-pub(super) fn check_usage(dir: &Dir, checks: &[UsageCheck]) -> Result<(), Failure> {
+pub(in crate::cgroup) fn check_usage(dir: &Dir, checks: &[UsageCheck]) -> Result<(), Failure> {
     if checks.is_empty() {
         return Ok(());
     }

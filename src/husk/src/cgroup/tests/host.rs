@@ -25,7 +25,6 @@ pub struct Host {
 impl Host {
     /// This machine, if the tests can use it and it limits through `version`.
     pub fn with(version: Version) -> Option<Self> {
-        // SAFETY-free way to the user id: the owner of our own directory in /proc.
         let root = std::fs::metadata("/proc/self")
             .map(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
             .unwrap_or_default();
@@ -105,20 +104,18 @@ impl Drop for Host {
     }
 }
 
-/// Starts a shell script in a cgroup. On v1 the child moves itself with the descriptors of `join`;
-/// on v2 the parent writes its number, since a shell cannot be cloned into a cgroup from here.
+/// Starts a shell script in a cgroup: the child moves itself before it becomes the shell.
 pub fn start(group: &Cgroup, script: &str) -> Child {
-    let Join { into, tasks } = group.join().unwrap();
+    let Join { into, mut tasks } = group.join().unwrap();
+    if into.is_some() {
+        let dir = group.unified().unwrap().dir().unwrap();
+        tasks.push(dir.open_for_write("cgroup.procs").unwrap());
+    }
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &format!("echo ready; {script}")]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     enter(&mut command, tasks);
     let mut child = command.spawn().unwrap();
-    if into.is_some() {
-        let directory = group.unified().unwrap().part.directory();
-        let dir = Dir::open(&directory).unwrap();
-        dir.write("cgroup.procs", &child.id().to_string()).unwrap();
-    }
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
@@ -135,4 +132,41 @@ fn enter(command: &mut Command, tasks: Vec<std::os::fd::OwnedFd>) {
     };
     // SAFETY: the closure only calls write(2) on descriptors that it owns.
     unsafe { command.pre_exec(enter) };
+}
+
+/// Makes a child that is born into `directory` (`CLONE_INTO_CGROUP`) and ends at once; its pid is
+/// kept a zombie until the answer, its cgroup, has been read.
+#[allow(unsafe_code)]
+pub fn born_into(directory: &std::os::fd::OwnedFd) -> String {
+    use std::os::fd::AsRawFd;
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+    // set_tid_size, cgroup
+    let mut args = [0_u64; 11];
+    args[0] = INTO_CGROUP;
+    args[4] = libc::SIGCHLD as u64;
+    args[10] = directory.as_raw_fd() as u64;
+    let mut gate = [0; 2];
+    // SAFETY: `gate` has room for two descriptors.
+    assert_eq!(unsafe { libc::pipe2(gate.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+    // SAFETY: a fork by another name: without CLONE_VM the child has memory of its own, and it
+    // only calls read(2) and _exit(2).
+    let pid = unsafe {
+        let pid = libc::syscall(libc::SYS_clone3, args.as_mut_ptr(), size_of_val(&args));
+        if pid == 0 {
+            libc::close(gate[1]);
+            libc::read(gate[0], args.as_mut_ptr().cast(), 1);
+            libc::_exit(0);
+        }
+        pid
+    };
+    assert!(pid > 0, "{}", std::io::Error::last_os_error());
+    let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    // SAFETY: closes the pipe of this function, and waits for the child of this function.
+    unsafe {
+        libc::close(gate[1]);
+        libc::close(gate[0]);
+        libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
+    }
+    cgroup
 }
