@@ -115,7 +115,7 @@ pub fn bundle(what: &str, value: &OsStr) -> Result<PathBuf, Error> {
     let named = open(&absolute, flags, Mode::empty())
         .and_then(|dir| readlink(format!("/proc/self/fd/{}", dir.as_raw_fd()).as_str()));
     named.map(PathBuf::from).map_err(|e| {
-        let doing = format!("cannot open the bundle {}", absolute.display());
+        let doing = format!("open the bundle {}", absolute.display());
         Failure::new(Code::CONFIG_UNREADABLE, doing).errno("open", e as i32).into()
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Context, DONE, Format};
 use crate::cli::Given;
-use crate::container::{Container, Document, State, Status};
+use crate::container::{Container, Document, Look, State, Status};
 use crate::error::{Code, Error};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,11 +23,11 @@ pub(super) fn run(cx: &mut Context<'_>, own: &Given, _: &[OsString]) -> Result<u
     let mut owners = Owners::default();
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
-        let container = match root.find(&id)?.map(Container::read).transpose() {
-            // Deleted since the directory was read.
-            Ok(None) => continue,
-            Ok(Some(crate::container::Found::Whole(container))) => container,
-            Ok(Some(crate::container::Found::HalfMade(_, error))) | Err(error) => {
+        let container = match root.find(&id)?.map(Container::look).transpose() {
+            // Deleted since the directory was read, or not there yet.
+            Ok(None | Some(Look::BeingMade)) => continue,
+            Ok(Some(Look::Whole(container))) => container,
+            Ok(Some(Look::HalfMade(error))) | Err(error) => {
                 cx.log.notice(&error.to_string());
                 continue;
             }

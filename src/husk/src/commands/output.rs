@@ -20,7 +20,7 @@ impl Write for Stdout {
 /// Prints all of `text`.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<(), Error> {
     let failed = |e: io::Error| {
-        let failure = Failure::new(Code::OUTPUT_FAILED, "cannot write the output");
+        let failure = Failure::new(Code::OUTPUT_FAILED, "write the output");
         Error::from(failure.errno("write", e.raw_os_error().unwrap_or(libc::EIO)))
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)

@@ -31,7 +31,7 @@ fn ps(options: &[OsString]) -> Result<String, Error> {
     let options = if options.is_empty() { usual.as_slice() } else { options };
     let failed = |doing: String| Failure::new(Code::PROCESS_FAILED, doing);
     let output = Command::new("ps").args(options).stdin(Stdio::null()).output().map_err(|e| {
-        failed("cannot execute ps".to_owned())
+        failed("execute ps".to_owned())
             .errno("execve", e.raw_os_error().unwrap_or(libc::EIO))
             .hint("install ps, or ask for --format json")
     })?;
@@ -40,7 +40,7 @@ fn ps(options: &[OsString]) -> Result<String, Error> {
         return Ok(text);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(format!("ps failed: {}", said.trim())).into())
+    Err(failed(format!("list processes with ps: {}", said.trim())).into())
 }
 
 /// The header and the lines whose PID is one of `pids`.

@@ -21,7 +21,7 @@ pub(super) fn run(_: &mut Context<'_>, own: &Given, _: &[OsString]) -> Result<u8
     }
     let text = serde_json::to_string_pretty(&config).map_err(super::no_json)?;
     let failed = |call, e: std::io::Error| {
-        let doing = format!("cannot write {}", path.display());
+        let doing = format!("write {}", path.display());
         let failure = Failure::new(Code::OUTPUT_FAILED, doing);
         Error::from(failure.errno(call, e.raw_os_error().unwrap_or(libc::EIO)))
     };

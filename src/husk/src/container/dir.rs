@@ -75,7 +75,7 @@ impl StateDir {
             Ok(dir) => Ok(Some(Self { dir: dir.into(), path, id: id.clone() })),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => Ok(None),
             Err(e) => {
-                let doing = format!("cannot open the state directory {}", path.display());
+                let doing = format!("open the state directory {}", path.display());
                 Err(Failure::new(Code::STATE_FAILED, doing).errno("open", e as i32).into())
             }
         }
@@ -137,6 +137,18 @@ impl StateDir {
         Ok(self.is_in_place()?.then_some(Locked(self)))
     }
 
+    /// Whether another command is changing the container at this moment.
+    pub fn is_being_changed(&self) -> bool {
+        match self.dir.try_lock_shared() {
+            Ok(()) => {
+                let _ = self.dir.unlock();
+                false
+            }
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        }
+    }
+
     /// Whether the directory is still the one that its path names.
     fn is_in_place(&self) -> Result<bool, Error> {
         let own = fstat(&self.dir).map_err(|e| self.failed("look at", "fstat", e))?;
@@ -152,7 +164,7 @@ impl StateDir {
     }
 
     fn failed_at(&self, doing: &str, at: &Path, call: &'static str, errno: Errno) -> Error {
-        let doing = format!("cannot {doing} {} of container {}", at.display(), self.id);
+        let doing = format!("{doing} {} of container {}", at.display(), self.id);
         Failure::new(Code::STATE_FAILED, doing).errno(call, errno as i32).into()
     }
 

@@ -60,7 +60,7 @@ impl StateDir {
     }
 
     fn gate_failed(&self, call: &'static str, errno: Errno) -> Error {
-        let doing = format!("cannot use {} of container {}", GATE, self.id());
+        let doing = format!("use {} of container {}", GATE, self.id());
         Failure::new(Code::STATE_FAILED, doing).errno(call, errno as i32).into()
     }
 }

@@ -59,7 +59,7 @@ impl Identity {
             Ok(pidfd) => pidfd,
             Err(Errno::ESRCH | Errno::EINVAL) => return Ok(None),
             Err(e) => {
-                let doing = format!("cannot take hold of process {}", self.pid);
+                let doing = format!("take hold of process {}", self.pid);
                 return Err(Failure::new(Code::PROCESS_FAILED, doing)
                     .errno("pidfd_open", e as i32)
                     .into());
@@ -102,7 +102,7 @@ impl Init {
             Ok(()) => Ok(true),
             Err(Errno::ESRCH) => Ok(false),
             Err(e) => {
-                let doing = format!("cannot send signal {signal} to process {}", self.pid);
+                let doing = format!("send signal {signal} to process {}", self.pid);
                 Err(Failure::new(Code::PROCESS_FAILED, doing)
                     .errno("pidfd_send_signal", e as i32)
                     .into())
@@ -131,7 +131,7 @@ fn readable(fd: BorrowedFd<'_>, timeout: PollTimeout) -> bool {
 }
 
 fn unreadable(pid: Pid, errno: Errno) -> Error {
-    let doing = format!("cannot read /proc/{pid}/stat");
+    let doing = format!("read /proc/{pid}/stat");
     Failure::new(Code::PROCESS_FAILED, doing).errno("read", errno as i32).into()
 }
 

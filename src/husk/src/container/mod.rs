@@ -46,6 +46,36 @@ pub enum Found<D> {
     HalfMade(D, Error),
 }
 
+/// What [`Container::look`] finds.
+#[derive(Debug)]
+pub enum Look {
+    /// A container.
+    Whole(Container),
+    /// Another command is making it at this moment.
+    BeingMade,
+    /// As [`Found::HalfMade`].
+    HalfMade(Error),
+}
+
+impl Container {
+    /// Reads the state of a container that others may be changing meanwhile.
+    ///
+    /// # Errors
+    /// As [`Container::read`].
+    pub fn look(dir: StateDir) -> Result<Look, Error> {
+        let dir = match Self::read(dir)? {
+            Found::Whole(container) => return Ok(Look::Whole(container)),
+            Found::HalfMade(dir, _) if dir.is_being_changed() => return Ok(Look::BeingMade),
+            Found::HalfMade(dir, _) => dir,
+        };
+        // Its maker may have finished between the two questions.
+        Ok(match Self::read(dir)? {
+            Found::Whole(container) => Look::Whole(container),
+            Found::HalfMade(_, error) => Look::HalfMade(error),
+        })
+    }
+}
+
 impl<D: AsRef<StateDir>> Container<D> {
     /// Reads the state of a container.
     ///
@@ -60,7 +90,7 @@ impl<D: AsRef<StateDir>> Container<D> {
         let text = match dir.as_ref().state() {
             Ok(Some(text)) => text,
             Ok(None) => {
-                let why = "does not exist: it is being created, or its creation was interrupted";
+                let why = "does not exist: its creation was interrupted";
                 let error = half_made(Code::CONTAINER_UNKNOWN, why.into());
                 return Ok(Found::HalfMade(dir, error));
             }
@@ -127,7 +157,14 @@ impl Root {
     /// # Errors
     /// `container does not exist`, or what is wrong with it.
     pub fn container(&self, id: &ContainerId) -> Result<Container, Error> {
-        whole(Container::read(self.find(id)?.ok_or_else(unknown)?)?)
+        match Container::look(self.find(id)?.ok_or_else(unknown)?)? {
+            Look::Whole(container) => Ok(container),
+            Look::BeingMade => {
+                let words = format!("container {id} does not exist yet: it is being created");
+                Err(Error::said(Code::CONTAINER_UNKNOWN, words))
+            }
+            Look::HalfMade(error) => Err(error),
+        }
     }
 
     /// The container of that id, while nobody else changes it.
@@ -136,14 +173,10 @@ impl Root {
     /// As [`Self::container`]; also when another command does not let go of it.
     pub fn locked_container(&self, id: &ContainerId) -> Result<Container<Locked>, Error> {
         let dir = self.find(id)?.ok_or_else(unknown)?;
-        whole(Container::read(dir.lock()?.ok_or_else(unknown)?)?)
-    }
-}
-
-fn whole<D>(found: Found<D>) -> Result<Container<D>, Error> {
-    match found {
-        Found::Whole(container) => Ok(container),
-        Found::HalfMade(_, error) => Err(error),
+        match Container::read(dir.lock()?.ok_or_else(unknown)?)? {
+            Found::Whole(container) => Ok(container),
+            Found::HalfMade(_, error) => Err(error),
+        }
     }
 }
 
@@ -205,7 +238,11 @@ mod tests {
         let dir = root.reserve(&id()).unwrap();
         let error = root.container(&id()).unwrap_err();
         assert_eq!(error.code(), Code::CONTAINER_UNKNOWN);
-        assert!(error.to_string().contains("does not exist"), "{error}");
+        assert!(error.to_string().contains("does not exist yet"), "{error}");
+        let dir = dir.unlock();
+        let error = root.container(&id()).unwrap_err();
+        assert_eq!(error.code(), Code::CONTAINER_UNKNOWN);
+        assert!(error.to_string().contains("does not exist: its creation"), "{error}");
         let file = dir.path().join("state.json");
         for content in ["", "{", "[]", "{\"husk\":1}"] {
             std::fs::write(&file, content).unwrap();
@@ -214,7 +251,9 @@ mod tests {
         }
         let init = Identity::of(nix::unistd::Pid::this()).unwrap();
         let other = ContainerId::new(OsStr::new("other")).unwrap();
+        let dir = dir.lock().unwrap().unwrap();
         dir.commit(&State::new(&other, init, String::new())).unwrap();
+        drop(dir);
         assert!(root.container(&id()).unwrap_err().to_string().contains("\"other\""));
     }
 

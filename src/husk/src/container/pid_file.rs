@@ -16,7 +16,7 @@ use std::path::Path;
 /// What the system answered; also when `.NAME` is there already.
 pub fn write(path: &Path, pid: Pid) -> Result<(), Error> {
     let failed = |call, errno: i32| {
-        let doing = format!("cannot write the pid file {}", path.display());
+        let doing = format!("write the pid file {}", path.display());
         Error::from(Failure::new(Code::PID_FILE, doing).errno(call, errno))
     };
     let name = path.file_name().ok_or_else(|| failed("open", Errno::EISDIR as i32))?;

@@ -64,7 +64,7 @@ impl Root {
     /// Makes the root with its parents, for its owner only.
     fn make(&self) -> Result<(), Error> {
         let failed = |call, e: Errno| {
-            let doing = format!("cannot make the runtime root {}", self.path.display());
+            let doing = format!("make the runtime root {}", self.path.display());
             Error::from(
                 Failure::new(Code::STATE_FAILED, doing)
                     .errno(call, e as i32)
@@ -96,7 +96,7 @@ impl Root {
     /// When the root cannot be read.
     pub fn ids(&self) -> Result<Option<Vec<ContainerId>>, Error> {
         let failed = |call, e: Errno| {
-            let doing = format!("cannot read the runtime root {}", self.path.display());
+            let doing = format!("read the runtime root {}", self.path.display());
             Error::from(Failure::new(Code::STATE_FAILED, doing).errno(call, e as i32))
         };
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -129,7 +129,7 @@ fn made(path: &Path, errno: Errno) -> Error {
     if errno == Errno::EEXIST {
         return Error::said(Code::CONTAINER_EXISTS, "container with given ID already exists");
     }
-    let doing = format!("cannot make the state directory {}", path.display());
+    let doing = format!("make the state directory {}", path.display());
     Failure::new(Code::STATE_FAILED, doing).errno("mkdir", errno as i32).into()
 }
 

@@ -60,24 +60,24 @@ fn run_one(
     let at = Pointer::from("/hooks").key(point.name()).index(n);
     let path = hook.path.as_str();
     let failed = |what: String| {
-        Failure::new(Code::HOOK_FAILED, format!("{} hook {path} {what}", point.name())).at(&at)
+        Failure::new(Code::HOOK_FAILED, format!("run the {} hook {path}{what}", point.name()))
+            .at(&at)
     };
     let timeout = match hook.timeout {
         None => None,
         Some(seconds) => match u64::try_from(seconds) {
             Ok(seconds) if seconds > 0 => Some(Duration::from_secs(seconds)),
-            _ => return Err(failed("has a timeout that is not above 0".to_owned()).into()),
+            _ => return Err(failed(": its timeout is not above 0".to_owned()).into()),
         },
     };
-    let (ended, said) = execute(hook, state, bundle, timeout).map_err(|(call, errno)| {
-        failed("cannot be executed".to_owned()).errno(call, errno as i32)
-    })?;
+    let (ended, said) = execute(hook, state, bundle, timeout)
+        .map_err(|(call, errno)| failed(String::new()).errno(call, errno as i32))?;
     match ended {
         Ended::Well => Ok(()),
-        Ended::Badly(how) => Err(failed(format!("failed: {how}{said}")).into()),
+        Ended::Badly(how) => Err(failed(format!(": {how}{said}")).into()),
         Ended::Late => {
             let seconds = timeout.unwrap_or_default().as_secs();
-            let words = format!("did not end within {seconds} seconds and was killed{said}");
+            let words = format!(": not done within {seconds} seconds, killed{said}");
             Err(failed(words).hint("raise its timeout").into())
         }
     }
@@ -120,7 +120,7 @@ pub fn poststop(state: &State, config: Option<&[u8]>) -> Vec<Error> {
 /// Keeps what the caller left open away from hooks.
 fn shut_descriptors() -> Result<(), Error> {
     crate::sys::process::close_on_exec_from(3).map_err(|e| {
-        let failure = Failure::new(Code::HOOK_FAILED, "cannot keep descriptors away from hooks");
+        let failure = Failure::new(Code::HOOK_FAILED, "keep descriptors away from hooks");
         failure.errno("close_range", e as i32).into()
     })
 }
@@ -143,7 +143,9 @@ mod tests {
         let error = run(Point::CreateRuntime, &[hook], state, Path::new("/tmp")).unwrap_err();
         assert_eq!(error.code(), Code::HOOK_FAILED);
         let text = error.to_string();
-        assert!(text.contains("createRuntime hook") && text.contains("/hooks/createRuntime/0"));
+        assert!(
+            text.contains("run the createRuntime hook") && text.contains("/hooks/createRuntime/0")
+        );
         text
     }
 

@@ -43,7 +43,10 @@ pub(super) struct Said {
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            write!(f, ", {name}: {}", String::from_utf8_lossy(text).trim_end())?;
+            let text = String::from_utf8_lossy(text);
+            if !text.trim_end().is_empty() {
+                write!(f, ", {name}: {}", text.trim_end())?;
+            }
         }
         Ok(())
     }

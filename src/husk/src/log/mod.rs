@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_failure_carries_its_details() {
-        let failure = Failure::new(Code::CGROUP_FAILED, "cannot make /x").errno("mkdir", 13);
+        let failure = Failure::new(Code::CGROUP_FAILED, "make /x").errno("mkdir", 13);
         let line = json(&failure.at("/linux/cgroupsPath").hint("be root").into());
         assert_eq!(line["level"], "error");
         assert_eq!(line["code"], "HUSK-CGROUP-FAILED");
