@@ -3,10 +3,11 @@
 use super::{Context, DONE};
 use crate::cli::Given;
 use crate::container::{
-    Container, Found, Locked, StateDir, Status, destroy, kill_and_wait, unknown,
+    Container, Found, Locked, State, StateDir, Status, destroy, kill_and_wait, unknown,
 };
 use crate::error::{Code, Error};
 use crate::hooks;
+use crate::log::Log;
 use std::ffi::OsString;
 
 /// Deletes a container and everything that belongs to it.
@@ -44,11 +45,16 @@ fn delete(cx: &mut Context<'_>, container: Container<Locked>, force: bool) -> Re
         Err(error) => return Err(error),
     }
     let (dir, state) = container.into_parts();
+    dispose(&mut cx.log, dir, &state)
+}
+
+/// Removes a container whose first process has ended, and runs its poststop hooks.
+pub(super) fn dispose(log: &mut Log, dir: Locked, state: &State) -> Result<(), Error> {
     let config = if state.hooks.poststop { dir.config()? } else { None };
     destroy(dir, state.cgroup.as_deref())?;
     // What goes wrong now is told, and changes nothing: the container is gone.
-    for failed in hooks::poststop(&state, config.as_deref()) {
-        cx.log.warning(failed.to_string());
+    for failed in hooks::poststop(state, config.as_deref()) {
+        log.warning(failed.to_string());
     }
     Ok(())
 }

@@ -1,21 +1,21 @@
 //! `husk start`.
 
-use super::{Context, DONE};
+use super::{Context, DONE, delete};
 use crate::cli::Given;
 use crate::config::{self, Config};
 use crate::container::gate::Passed;
-use crate::container::{
-    Container, Init, Locked, StateDir, Status, destroy, kill_and_wait, unknown,
-};
-use crate::error::{Code, Error};
+use crate::container::{Container, Found, Init, Locked, StateDir, Status, kill_and_wait, unknown};
+use crate::error::{Code, Error, Failure};
 use crate::hooks;
+use crate::log::Log;
+use husk_init::wire::{Call, Message};
 use std::ffi::OsString;
 use std::time::Duration;
 
 /// How long the init may take from the gate to its program, hooks not counted.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long `startContainer` hooks without a timeout of their own may take in all.
+/// How long each `startContainer` hook without a timeout of its own may take.
 const HOOK_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Executes the program of a created container.
@@ -23,11 +23,10 @@ pub(super) fn run(cx: &mut Context<'_>, _: &Given, arguments: &[OsString]) -> Re
     let dir = cx.root().find(&super::id(arguments)?)?.ok_or_else(unknown)?;
     // Of several that start it at once, one goes on; the others need not wait for its hooks.
     let dir = dir.lock_unless(still_created)?.ok_or_else(unknown)?;
-    let container = match Container::read(dir)? {
-        crate::container::Found::Whole(container) => container,
-        crate::container::Found::HalfMade(_, error) => return Err(error),
-    };
-    start(container)?;
+    match Container::read(dir)? {
+        Found::Whole(container) => start(&mut cx.log, container)?,
+        Found::HalfMade(_, error) => return Err(error),
+    }
     Ok(DONE)
 }
 
@@ -46,12 +45,8 @@ fn still_created(dir: &StateDir) -> Result<(), Error> {
 }
 
 /// Lets the container's init through the gate, waits until its program has been executed, and runs
-/// the poststart hooks.
-///
-/// # Errors
-/// When the container is not a created one, when its program was not executed, or when a hook
-/// failed; in the last case the container is gone.
-pub fn start(container: Container<Locked>) -> Result<(), Error> {
+/// the poststart hooks. Where a hook fails the container is gone afterwards.
+fn start(log: &mut Log, container: Container<Locked>) -> Result<(), Error> {
     match container.status()? {
         Status::Created => {}
         Status::Stopped => return Err(refused("cannot start a container that has stopped")),
@@ -64,22 +59,25 @@ pub fn start(container: Container<Locked>) -> Result<(), Error> {
     let later = state.hooks;
     let text = if later.start_container || later.poststart { dir.config()? } else { None };
     let config = text.as_deref().map(config::parse).transpose()?;
-    pass(&dir, &init, config.as_ref())?;
+    if let Err(error) = pass(&dir, &init, config.as_ref()) {
+        if error.code() == Code::HOOK_FAILED {
+            kill_and_wait(&state)?;
+            delete::dispose(log, dir, &state)?;
+        }
+        return Err(error);
+    }
     if !later.poststart {
         return Ok(());
     }
     // The program runs: whoever wants to kill or delete the container need not wait for hooks.
     let dir = dir.unlock();
-    match hooks::poststart(&state, config.as_ref()) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            if let Some(dir) = dir.lock()? {
-                kill_and_wait(&state)?;
-                destroy(dir, state.cgroup.as_deref())?;
-            }
-            Err(error)
+    hooks::poststart(&state, config.as_ref()).or_else(|error| {
+        if let Some(dir) = dir.lock()? {
+            kill_and_wait(&state)?;
+            delete::dispose(log, dir, &state)?;
         }
-    }
+        Err(error)
+    })
 }
 
 fn pass(dir: &Locked, init: &Init, config: Option<&Config<'_>>) -> Result<(), Error> {
@@ -93,7 +91,7 @@ fn pass(dir: &Locked, init: &Init, config: Option<&Config<'_>>) -> Result<(), Er
              memory limit is too low)"
                 .to_owned(),
         )),
-        Passed::Said(said) => Err(failed(printable(&said))),
+        Passed::Said(said) => Err(told(&said, dir).into()),
         Passed::Late => Err(failed(format!(
             "the program was not executed within {} seconds",
             patience.as_secs()
@@ -112,8 +110,85 @@ fn hook_patience(config: Option<&Config<'_>>) -> Duration {
     })
 }
 
-/// What the container's init said, which is not trusted: printable, and not much of it.
-fn printable(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
-    text.chars().filter(|c| !c.is_control()).take(4096).collect()
+/// What the container's init said before it ended. It is not trusted: nothing but the text of an
+/// error is made of it.
+fn told(said: &[u8], dir: &Locked) -> Failure {
+    let failed = |doing: String| Failure::new(Code::START_FAILED, doing);
+    let Some(said) = Message::decode(said) else {
+        return failed("understand why container init ended".to_owned());
+    };
+    let hook = |what: String| {
+        let doing = format!("run a startContainer hook: {what}{}", printed(said.text));
+        Failure::new(Code::HOOK_FAILED, doing)
+    };
+    match Call::from_number(said.call) {
+        Some(Call::HookTimeout) => hook(format!("not done within {} seconds", said.detail)),
+        Some(Call::HookExit) => hook(match said.detail & 0x7f {
+            0 => format!("exit status {}", said.detail >> 8 & 0xff),
+            signal => format!("killed by signal {signal}"),
+        }),
+        Some(call @ Call::Exec) => {
+            failed(format!("exec: {:?}", program(dir))).errno(call.name(), said.value)
+        }
+        Some(call) => failed("execute the program".to_owned()).errno(call.name(), said.value),
+        None => failed(format!("execute the program{}", printed(said.text))),
+    }
+}
+
+/// The program's name, from the kept configuration; empty where that cannot be read.
+fn program(dir: &Locked) -> String {
+    let text = dir.config().ok().flatten().unwrap_or_default();
+    let config = config::parse(&text).ok();
+    let process = config.as_ref().and_then(|config| config.process.as_ref());
+    let name = process.and_then(|process| process.args.first());
+    name.map(|name| name.as_str().to_owned()).unwrap_or_default()
+}
+
+fn printed(text: &[u8]) -> String {
+    let text: String =
+        String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(1024).collect();
+    if text.is_empty() { text } else { format!(", it printed: {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{ContainerId, Root, test_root};
+    use std::ffi::OsStr;
+
+    #[test]
+    fn what_an_init_may_say() {
+        let scratch = test_root();
+        let root = Root::new(scratch.path());
+        let dir = root.reserve(&ContainerId::new(OsStr::new("c")).unwrap()).unwrap();
+        dir.keep_config(br#"{"process":{"args":["/bin/x"]}}"#).unwrap();
+        let say = |call: Call, value, detail, text: &str| {
+            let text = text.as_bytes();
+            let said = Message { kind: 6, call: call.number(), operation: 9, value, detail, text };
+            let mut bytes = Vec::from(said.head());
+            bytes.extend_from_slice(text);
+            told(&bytes, &dir)
+        };
+        let table = [
+            (say(Call::Exec, libc::ENOEXEC, 0, ""), "exec: \"/bin/x\": exec format error"),
+            (say(Call::HookExit, 0, 3 << 8, "no\n"), "exit status 3, it printed: no"),
+            (say(Call::HookExit, 0, 9, ""), "killed by signal 9"),
+            (say(Call::HookTimeout, 62, 5, ""), "not done within 5 seconds"),
+            (say(Call::Memory, libc::ENOMEM, 0, ""), "out of memory"),
+            (told(b"short", &dir), "understand why"),
+            (told(&[0xff; 5000], &dir), "execute the program"),
+        ];
+        for (failure, words) in table {
+            let text = failure.to_string();
+            assert!(text.contains(words) && text.len() < 6000, "{text}");
+        }
+    }
+
+    #[test]
+    fn time_for_hooks() {
+        let text = br#"{"hooks":{"startContainer":[{"path":"/a","timeout":5},{"path":"/b"}]}}"#;
+        let config = config::parse(text).unwrap();
+        assert_eq!(hook_patience(Some(&config)), HOOK_PATIENCE + Duration::from_secs(5));
+        assert_eq!(hook_patience(None), Duration::ZERO);
+    }
 }
