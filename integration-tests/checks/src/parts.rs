@@ -7,13 +7,20 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::counts::Counts;
 
 /// Longest that one part may take.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// The process group of the part that runs now, or 0.
+static RUNNING: AtomicU32 = AtomicU32::new(0);
 
 /// One part of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +94,7 @@ fn run(part: &Part, out: &mut dyn Write) -> io::Result<(Counts, String)> {
         Ok(child) => child,
         Err(e) => return Ok((failed, format!("could not be started: {e}"))),
     };
+    RUNNING.store(child.id(), Ordering::SeqCst);
     let mut counts = Counts::default();
     let mut remark = String::new();
     let lines = lines_of(&mut child);
@@ -103,12 +111,13 @@ fn run(part: &Part, out: &mut dyn Write) -> io::Result<(Counts, String)> {
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 remark = format!("stopped after {} s", LIMIT.as_secs());
-                kill_group(child.id());
+                stop_group(child.id());
                 break;
             }
         }
     }
     let status = child.wait();
+    RUNNING.store(0, Ordering::SeqCst);
     let well = remark.is_empty() && status.as_ref().is_ok_and(ExitStatus::success);
     if well && counts.is_empty() {
         counts.passed = 1;
@@ -150,10 +159,24 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     receiver
 }
 
-fn kill_group(leader: u32) {
-    // A negative number names the group.
-    let command = format!("kill -s KILL -- -{leader}");
-    let _ = Command::new("/bin/sh").args(["-c", &command]).status();
+/// Asks the part that runs now, and all that it started, to end.
+pub fn interrupt() {
+    signal_group(RUNNING.load(Ordering::SeqCst), Signal::SIGTERM);
+}
+
+/// Ends a part that takes too long: with time to clean up, then without.
+fn stop_group(leader: u32) {
+    signal_group(leader, Signal::SIGTERM);
+    std::thread::sleep(Duration::from_secs(10));
+    signal_group(leader, Signal::SIGKILL);
+}
+
+fn signal_group(leader: u32, signal: Signal) {
+    if let Ok(leader) = i32::try_from(leader)
+        && leader > 1
+    {
+        let _ = killpg(Pid::from_raw(leader), signal);
+    }
 }
 
 #[cfg(test)]
