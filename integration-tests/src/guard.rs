@@ -20,6 +20,7 @@ pub struct Snapshot {
     descriptors: BTreeMap<i32, String>,
     host_name: String,
     sysctls: String,
+    devices: String,
 }
 
 impl Snapshot {
@@ -30,6 +31,7 @@ impl Snapshot {
             descriptors: descriptors(),
             host_name: host_name(),
             sysctls: host_sysctls(),
+            devices: host_devices(),
         }
     }
 
@@ -44,8 +46,14 @@ impl Snapshot {
         }
         let now = mounts();
         left.extend(now.iter().filter(|m| !self.mounts.contains(m)).map(|m| format!("mount {m}")));
+        // A mount also ends when somebody on the host removes the directory it is on.
+        let stands = |m: &&String| m.split(' ').nth(4).is_some_and(|p| Path::new(p).exists());
         left.extend(
-            self.mounts.iter().filter(|m| !now.contains(m)).map(|m| format!("lost mount {m}")),
+            self.mounts
+                .iter()
+                .filter(|m| !now.contains(m))
+                .filter(stands)
+                .map(|m| format!("lost mount {m}")),
         );
         for (fd, target) in descriptors() {
             if self.descriptors.get(&fd) != Some(&target) {
@@ -57,6 +65,9 @@ impl Snapshot {
         }
         if host_name() != self.host_name {
             left.push(format!("host name is now {}", host_name()));
+        }
+        if host_devices() != self.devices {
+            left.push(format!("the host's devices are now {}", host_devices()));
         }
         if host_sysctls() != self.sysctls {
             left.push(format!("host sysctls are now {}", host_sysctls()));
@@ -95,6 +106,16 @@ fn host_sysctls() -> String {
         .map(|k| fs::read_to_string(Path::new("/proc/sys").join(k)).unwrap_or_default())
         .collect::<String>()
         .replace('\n', " ")
+}
+
+/// Owner and mode of the nodes that a container may get from the host.
+fn host_devices() -> String {
+    use std::os::unix::fs::MetadataExt;
+    ["null", "zero", "full", "random", "urandom", "tty", "ptmx"]
+        .iter()
+        .filter_map(|name| Some((name, fs::metadata(Path::new("/dev").join(name)).ok()?)))
+        .map(|(name, m)| format!("{name} {:o} {}:{} ", m.mode(), m.uid(), m.gid()))
+        .collect()
 }
 
 /// What lies in the state root, without files that are not about a container.

@@ -21,7 +21,10 @@ pub fn main(args: &[String]) -> ExitCode {
             sys::touch(number(mib) as usize * 1024 * 1024);
             println!("allocated");
         }
-        ["fds"] => descriptors(),
+        ["fds"] => print!("{}", descriptors()),
+        ["fds", file] => {
+            let _ = fs::write(file, descriptors());
+        }
         ["syscall", nr, rest @ ..] => {
             let values: Vec<u64> = rest.iter().map(|t| number(t)).collect();
             match sys::syscall(number(nr) as i64, &values) {
@@ -60,8 +63,8 @@ pub fn main(args: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn descriptors() {
-    let Ok(dir) = fs::read_dir("/proc/self/fd") else { return };
+fn descriptors() -> String {
+    let Ok(dir) = fs::read_dir("/proc/self/fd") else { return String::new() };
     let mut all: Vec<(u32, String)> = dir
         .flatten()
         .filter_map(|e| {
@@ -71,9 +74,7 @@ fn descriptors() {
         .filter(|(_, target)| !target.ends_with("/fd"))
         .collect();
     all.sort();
-    for (number, target) in all {
-        println!("{number} {target}");
-    }
+    all.iter().map(|(number, target)| format!("{number} {target}\n")).collect()
 }
 
 fn terminal() {
