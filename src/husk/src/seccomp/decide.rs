@@ -73,8 +73,8 @@ struct Numbers<'f> {
     abi: &'f Abi,
     column: usize,
     slots: [Slot; SLOTS],
-    /// The highest number that the profile names, 0 when it names none.
-    newest: u16,
+    /// The highest number that the profile names.
+    newest: Option<u16>,
     clauses: Vec<(usize, Clause)>,
 }
 
@@ -87,7 +87,7 @@ fn slot(number: u16) -> usize {
 
 impl<'f> Numbers<'f> {
     fn new(abi: &'f Abi, column: usize) -> Self {
-        Self { abi, column, slots: [Slot::Free; SLOTS], newest: 0, clauses: Vec::new() }
+        Self { abi, column, slots: [Slot::Free; SLOTS], newest: None, clauses: Vec::new() }
     }
 
     /// Notes a rule for a call that the profile names; `known` when it only repeats the default.
@@ -97,7 +97,7 @@ impl<'f> Numbers<'f> {
         if let (Some(number), None) = (number, multiplexed)
             && number & PRIVATE == 0
         {
-            self.newest = self.newest.max(number);
+            self.newest = self.newest.max(Some(number));
         }
         if known {
             return;
@@ -114,7 +114,7 @@ impl<'f> Numbers<'f> {
             return;
         };
         if rule.when.is_empty() {
-            self.set(number, Conditions::default(), rule.action);
+            self.set_always(number, rule.action);
         }
         for conditions in &rule.when {
             self.set(number, *conditions, rule.action);
@@ -131,6 +131,15 @@ impl<'f> Numbers<'f> {
             let mut conditions = *conditions;
             conditions.set(operation);
             self.set(number, conditions, rule.action);
+        }
+    }
+
+    /// A rule without conditions, which is most of them: the first one stays.
+    fn set_always(&mut self, number: u16, action: u32) {
+        if let Some(slot) = self.slots.get_mut(slot(number))
+            && !matches!(slot, Slot::Always(_))
+        {
+            *slot = Slot::Always(action);
         }
     }
 
@@ -153,25 +162,27 @@ impl<'f> Numbers<'f> {
 
     /// What unknown numbers above the newest one get.
     fn beyond(&self, default: u32) -> u32 {
-        // A profile that names nothing but number 0 says nothing about its age.
-        if self.newest > 0 && !welcomes_new_calls(default) { NO_SUCH_CALL } else { default }
+        // A profile that names nothing but number 0 says nothing about its age (with x32's bit, a
+        // number is never 0).
+        let dated = self.newest.is_some_and(|newest| newest > 0 || self.abi.offset > 0);
+        if dated && !welcomes_new_calls(default) { NO_SUCH_CALL } else { default }
     }
 
     /// Appends the ranges of this ABI's numbers, the last one open.
     fn ranges(mut self, default: u32, checks: &mut Vec<Check>, ranges: &mut Vec<Range>) {
         let beyond = Verdict::Return(self.beyond(default));
-        let newest = usize::from(self.newest);
+        let newest = usize::from(self.newest.unwrap_or_default());
         self.clauses.sort_by_key(|(number, _)| *number);
-        let mut clauses = self.clauses.as_slice();
         for (number, slot) in self.slots.iter().enumerate() {
-            let own = clauses.partition_point(|(n, _)| *n <= number);
-            let (own, rest) = clauses.split_at_checked(own).unwrap_or((clauses, &[]));
-            clauses = rest;
             let verdict = match slot {
                 Slot::Free if number > newest => beyond,
                 Slot::Free => Verdict::Return(default),
                 Slot::Always(action) => Verdict::Return(*action),
-                Slot::Conditional => check(self.abi.width, own, checks),
+                Slot::Conditional => {
+                    let first = self.clauses.partition_point(|(n, _)| *n < number);
+                    let own = self.clauses.iter().skip(first).take_while(|(n, _)| *n == number);
+                    check(self.abi.width, own.map(|(_, clause)| *clause).collect(), checks)
+                }
             };
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             let regular = REGULAR as u32;
@@ -187,8 +198,7 @@ impl<'f> Numbers<'f> {
     }
 }
 
-fn check(width: Width, clauses: &[(usize, Clause)], checks: &mut Vec<Check>) -> Verdict {
-    let mut clauses: Vec<Clause> = clauses.iter().map(|(_, clause)| *clause).collect();
+fn check(width: Width, mut clauses: Vec<Clause>, checks: &mut Vec<Check>) -> Verdict {
     order::arrange(width, &mut clauses);
     let check = Check { width, clauses };
     let known = checks.iter().position(|c| *c == check);

@@ -1,6 +1,13 @@
 //! Profiles, the programs made of them, and what these answer.
 
+#[cfg(target_env = "gnu")]
+mod load;
 mod machine;
+#[cfg(target_env = "gnu")]
+mod oracle;
+mod profiles;
+#[cfg(target_env = "gnu")]
+mod sys;
 
 use super::abi::{ARM, Family, X86};
 use super::{Filter, plan_for};
