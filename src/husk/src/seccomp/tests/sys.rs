@@ -4,6 +4,7 @@
 use crate::seccomp::Instruction;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::io::Read;
+use std::mem::transmute;
 use std::os::fd::AsRawFd;
 
 /// `struct scmp_arg_cmp`.
@@ -16,16 +17,24 @@ pub(super) struct ArgCmp {
     pub(super) b: u64,
 }
 
+type Context = *mut c_void;
+type Init = unsafe extern "C" fn(u32) -> Context;
+type Release = unsafe extern "C" fn(Context);
+type Arch = unsafe extern "C" fn(Context, u32) -> c_int;
+type Resolve = unsafe extern "C" fn(u32, *const c_char) -> c_int;
+type RuleAdd = unsafe extern "C" fn(Context, u32, c_int, c_uint, *const ArgCmp) -> c_int;
+type Export = unsafe extern "C" fn(Context, c_int) -> c_int;
+
 /// The library's functions.
 #[derive(Clone, Copy)]
 pub(super) struct Library {
-    init: unsafe extern "C" fn(u32) -> *mut c_void,
-    release: unsafe extern "C" fn(*mut c_void),
-    arch_add: unsafe extern "C" fn(*mut c_void, u32) -> c_int,
-    arch_remove: unsafe extern "C" fn(*mut c_void, u32) -> c_int,
-    resolve: unsafe extern "C" fn(u32, *const c_char) -> c_int,
-    rule_add: unsafe extern "C" fn(*mut c_void, u32, c_int, c_uint, *const ArgCmp) -> c_int,
-    export_bpf: unsafe extern "C" fn(*mut c_void, c_int) -> c_int,
+    init: Init,
+    release: Release,
+    arch_add: Arch,
+    arch_remove: Arch,
+    resolve: Resolve,
+    rule_add: RuleAdd,
+    export_bpf: Export,
 }
 
 fn symbol(handle: *mut c_void, name: &CStr) -> *mut c_void {
@@ -43,28 +52,16 @@ impl Library {
         // SAFETY: the types are those of seccomp.h, and the library is never unloaded.
         unsafe {
             Self {
-                init: std::mem::transmute::<*mut c_void, _>(symbol(handle, c"seccomp_init")),
-                release: std::mem::transmute::<*mut c_void, _>(symbol(handle, c"seccomp_release")),
-                arch_add: std::mem::transmute::<*mut c_void, _>(symbol(
-                    handle,
-                    c"seccomp_arch_add",
-                )),
-                arch_remove: std::mem::transmute::<*mut c_void, _>(symbol(
-                    handle,
-                    c"seccomp_arch_remove",
-                )),
-                resolve: std::mem::transmute::<*mut c_void, _>(symbol(
+                init: transmute::<Context, Init>(symbol(handle, c"seccomp_init")),
+                release: transmute::<Context, Release>(symbol(handle, c"seccomp_release")),
+                arch_add: transmute::<Context, Arch>(symbol(handle, c"seccomp_arch_add")),
+                arch_remove: transmute::<Context, Arch>(symbol(handle, c"seccomp_arch_remove")),
+                resolve: transmute::<Context, Resolve>(symbol(
                     handle,
                     c"seccomp_syscall_resolve_name_arch",
                 )),
-                rule_add: std::mem::transmute::<*mut c_void, _>(symbol(
-                    handle,
-                    c"seccomp_rule_add_array",
-                )),
-                export_bpf: std::mem::transmute::<*mut c_void, _>(symbol(
-                    handle,
-                    c"seccomp_export_bpf",
-                )),
+                rule_add: transmute::<Context, RuleAdd>(symbol(handle, c"seccomp_rule_add_array")),
+                export_bpf: transmute::<Context, Export>(symbol(handle, c"seccomp_export_bpf")),
             }
         }
     }
