@@ -328,6 +328,12 @@ pub fn map_lines(mappings: &[IdMapping]) -> String {
     lines
 }
 
+/// The `CLONE_NEW…` flags of the namespaces that a container has of its own, made or joined.
+pub fn flags(config: &Config<'_>) -> u32 {
+    let list = config.linux.as_ref().map(|linux| &*linux.namespaces).unwrap_or_default();
+    list.iter().filter_map(|n| Kind::named(&n.kind)).fold(0, |flags, kind| flags | kind.flag())
+}
+
 /// Whether the container gets a pid namespace of its own, with which all its processes end.
 pub fn makes_pid_namespace(config: &Config<'_>) -> bool {
     let list = config.linux.as_ref().map(|linux| &*linux.namespaces).unwrap_or_default();

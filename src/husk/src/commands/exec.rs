@@ -1,11 +1,14 @@
 //! `husk exec`.
 
 use super::Context;
+use crate::capabilities;
 use crate::cgroup::SubCgroup;
 use crate::cli::value::User;
 use crate::cli::{Given, value};
+use crate::config::{Process, Str};
 use crate::container::ContainerId;
 use crate::error::{Code, Error};
+use crate::launch::{self, Added};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -144,9 +147,80 @@ impl ProcessOptions {
 }
 
 /// Executes another program in a container; the exit status is the program's.
-pub(super) fn run(_cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
-    let _options = ExecOptions::new(own, arguments)?;
-    Err(Error::said(crate::error::Code::USAGE, "exec is not there yet"))
+pub(super) fn run(cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> Result<u8, Error> {
+    let options = ExecOptions::new(own, arguments)?;
+    execute(cx, options).map_err(Error::at_exec)
+}
+
+fn execute(cx: &mut Context<'_>, options: ExecOptions) -> Result<u8, Error> {
+    let text = match &options.source {
+        ProcessSource::File(path) => launch::read_document(path)?,
+        ProcessSource::Options(_) => Vec::new(),
+    };
+    let change = |process: &mut Process<'_>| match &options.source {
+        ProcessSource::File(_) => Ok(()),
+        ProcessSource::Options(asked) => asked.apply(process),
+    };
+    let process = match &options.source {
+        ProcessSource::File(_) => Added::Document(&text),
+        ProcessSource::Options(_) => Added::Changed(&change),
+    };
+    let asked = launch::ExecOptions {
+        id: &options.id,
+        process,
+        detach: options.detach,
+        pid_file: options.pid_file,
+        console_socket: options.console_socket,
+        pidfd_socket: options.pidfd_socket,
+        preserve_fds: options.preserve_fds,
+        cgroups: options.cgroups,
+        ignore_paused: options.ignore_paused,
+    };
+    let root = cx.root();
+    launch::exec(&root, &asked, &mut cx.log)
+}
+
+impl ProcessOptions {
+    /// Changes the container's own process as asked.
+    fn apply(&self, process: &mut Process<'_>) -> Result<(), Error> {
+        process.args = self.args.iter().cloned().map(Str::from).collect::<Vec<_>>().into();
+        process.terminal = self.tty;
+        if let Some(cwd) = &self.cwd {
+            process.cwd = cwd.clone().into();
+        }
+        process.env.extend(self.env.iter().cloned().map(Str::from));
+        if let Some(user) = self.user {
+            process.user.uid = user.uid;
+            process.user.gid = user.gid.unwrap_or(process.user.gid);
+        }
+        process.user.additional_gids.extend(self.additional_gids.iter().copied());
+        if let Some(label) = &self.process_label {
+            process.selinux_label = label.clone().into();
+        }
+        if let Some(profile) = &self.apparmor {
+            process.apparmor_profile = profile.clone().into();
+        }
+        process.no_new_privileges |= self.no_new_privs.unwrap_or(false);
+        if self.capabilities.is_empty() {
+            return Ok(());
+        }
+        let sets = process.capabilities.get_or_insert_default();
+        for name in &self.capabilities {
+            if capabilities::named(name).is_none() {
+                let words = format!("unknown capability {name:?} in --cap");
+                return Err(Error::said(Code::CAPABILITY, words));
+            }
+            let name = || std::iter::once(Str::from(name.clone()));
+            sets.bounding.extend(name());
+            sets.effective.extend(name());
+            sets.permitted.extend(name());
+            // Without inheritable ones an ambient capability cannot be.
+            if !sets.inheritable.is_empty() {
+                sets.ambient.extend(name());
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

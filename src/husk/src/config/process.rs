@@ -4,7 +4,7 @@ use super::value::{List, Str, null_is_default};
 use serde::Deserialize;
 
 /// `process`, also the document that `exec --process` reads.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Process<'a> {
     /// Whether the program gets a pseudo-terminal.
@@ -72,7 +72,7 @@ pub struct User {
 }
 
 /// `capabilities`: names with the `CAP_` prefix.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Capabilities<'a> {
     /// Bounding set.
@@ -89,7 +89,7 @@ pub struct Capabilities<'a> {
 }
 
 /// An element of `rlimits`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Rlimit<'a> {
     /// `RLIMIT_…`.
@@ -104,7 +104,7 @@ pub struct Rlimit<'a> {
 }
 
 /// `scheduler`, see sched_setattr(2).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Scheduler<'a> {
     /// `SCHED_…`.
@@ -125,7 +125,7 @@ pub struct Scheduler<'a> {
 }
 
 /// `ioPriority`, see ioprio_set(2).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct IoPriority<'a> {
     /// `IOPRIO_CLASS_…`.
@@ -137,7 +137,7 @@ pub struct IoPriority<'a> {
 }
 
 /// `execCPUAffinity`: lists such as `0-3,7`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ExecCpuAffinity<'a> {
     /// In force until the process is in the container's cgroup.

@@ -34,12 +34,22 @@ pub struct State {
     pub cgroup: Option<String>,
     /// Whether the pid namespace was made for it, so that nothing outlives its first process.
     pub own_pid_namespace: bool,
+    /// Whether its root is not that of its mount namespace.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub chroot: bool,
+    /// Whether it has the session keyring of whoever made it.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub no_new_keyring: bool,
     /// Hooks that `config.json` has for later commands.
     #[serde(skip_serializing_if = "Later::is_nothing", default)]
     pub hooks: Later,
     /// The configuration's annotations.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: BTreeMap<String, String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Which hooks run after `create`; only for these is the kept `config.json` read again.
@@ -73,6 +83,8 @@ impl State {
             rootfs: String::new(),
             cgroup: None,
             own_pid_namespace: false,
+            chroot: false,
+            no_new_keyring: false,
             hooks: Later::default(),
             annotations: BTreeMap::new(),
         }

@@ -26,6 +26,8 @@ pub trait Steering {
     fn cloned(&mut self, pid: Pid) -> Result<(), Error>;
     /// Everything is mounted, the root not yet changed.
     fn mounted(&mut self, pid: Pid) -> Result<(), Error>;
+    /// The filter is loaded; its notification descriptor is for the seccomp agent.
+    fn filtered(&mut self, pid: Pid, listener: &OwnedFd) -> Result<(), Error>;
 }
 
 /// What the caller provides.
@@ -77,7 +79,10 @@ pub fn bring_up(
                 Some(receiver) => receiver.send(&format!("/dev/pts/{number}"), &master)?,
                 None => terminal = Some(master).filter(|_| caller.foreground),
             },
-            Event::Listener(_) => session.go()?,
+            Event::Listener(listener) => {
+                steering.filtered(pid(&session)?, &listener)?;
+                session.go()?;
+            }
             Event::Warning(failure) => log.warning(failure.to_string()),
             Event::Gone => return Err(died(&mut session)),
             Event::Sync(_) => {

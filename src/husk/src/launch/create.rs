@@ -1,10 +1,12 @@
 //! Making a container: the host's side of `create` and of the first half of `run`.
 
+use super::agent::notify;
 use super::bring_up::{Caller, Steering, bring_up};
+use super::cgroups::{fill, fill_shown, shape};
 use super::inherited::Inherited;
 use super::sockets::Receiver;
 use super::{Session, read_config};
-use crate::cgroup::{Cgroup, CgroupPlan, Driver, Layout, Version};
+use crate::cgroup::{CgroupPlan, Driver, Layout};
 use crate::config::{self, Config};
 use crate::container::{
     ContainerId, Identity, Later, Locked, Root, State, Status, destroy, for_hooks, pid_file,
@@ -12,10 +14,10 @@ use crate::container::{
 use crate::error::{Code, Error, Problems};
 use crate::hooks::{self, Point};
 use crate::log::{self, Log};
-use crate::namespaces;
+use crate::namespaces::{self, Kind};
 use crate::paths::HostPath;
-use crate::plan::{self, CgroupSlots, CgroupSteps, Plan, Shape};
-use crate::sys::mount::{self, Change};
+use crate::plan::{self, CgroupSteps, Plan};
+use crate::seccomp::Agent;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -178,19 +180,6 @@ fn plan_cgroup(
     CgroupPlan::new(&request, &Layout::detect()?, problems)
 }
 
-/// What the cgroups of a plan will look like, once made.
-fn shape(plan: &CgroupPlan) -> Result<Shape, Error> {
-    const UNIFIED: &str = "unified";
-    let group = Cgroup::from_record(&plan.record())?;
-    let unified = group.version() == Version::V2;
-    let sources = group.mount_sources();
-    let (second, v1): (Vec<_>, Vec<_>) =
-        sources.into_iter().partition(|source| unified || source.name == UNIFIED);
-    let tasks = v1.len();
-    let shown = v1.into_iter().map(|source| (source.name, source.links)).collect();
-    Ok(Shape { unified, tasks, born_into: !second.is_empty(), shown })
-}
-
 /// A container that is being made, and has to be taken back if that fails.
 struct Making<'a> {
     dir: Option<Locked>,
@@ -218,12 +207,14 @@ impl Making<'_> {
         dir.keep_config(text)?;
         if let Some(cgroup) = &cgroup {
             let cgroup = cgroup.create()?;
-            fill_cgroup(&cgroup, &plan.cgroup, &mut plan.steps)?;
+            fill(cgroup.join()?, &plan.cgroup, &mut plan.steps);
+            fill_shown(&cgroup, &plan.cgroup, &mut plan.steps)?;
         }
         if let Some(slot) = plan.fifo {
             plan.steps.fill(slot, 0, dir.make_gate()?);
         }
-        let mut host = Host { making: self, state: None, dir };
+        let agent = plan.agent.as_ref();
+        let mut host = Host { making: self, state: None, dir, agent };
         let caller = Caller {
             maps: plan.maps.as_ref(),
             rlimits: &plan.rlimits,
@@ -274,46 +265,12 @@ fn annotations(config: &Config<'_>) -> BTreeMap<String, String> {
     config.annotations.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
 }
 
-/// Fills the places of the cgroups' descriptors.
-fn fill_cgroup(cgroup: &Cgroup, slots: &CgroupSlots, steps: &mut plan::Steps) -> Result<(), Error> {
-    let join = cgroup.join()?;
-    if let Some(first) = slots.tasks {
-        for (n, tasks) in join.tasks.into_iter().enumerate() {
-            steps.fill(first, n, tasks);
-        }
-    }
-    if let (Some(slot), Some(directory)) = (slots.born_into, join.into) {
-        steps.fill(slot, 0, directory);
-    }
-    if slots.shown.is_empty() {
-        return Ok(());
-    }
-    let unified = cgroup.version() == Version::V2;
-    let sources = cgroup.mount_sources();
-    let sources: Vec<_> = sources.iter().filter(|s| unified || s.name != "unified").collect();
-    for shown in &slots.shown {
-        for (n, source) in sources.iter().enumerate() {
-            let directory = source.open()?;
-            let change = Change { propagation: libc::MS_SLAVE, ..shown.change };
-            let tree = mount::clone_tree_of(&directory, false)
-                .and_then(|tree| mount::set_attributes(&tree, change, false).map(|()| tree));
-            let tree = tree.map_err(|errno| {
-                let doing = format!("show the cgroup {} in the container", source.name);
-                crate::error::Failure::new(Code::MOUNT, doing)
-                    .errno("open_tree", errno as i32)
-                    .at(&shown.origin)
-            })?;
-            steps.fill(shown.first, n, tree);
-        }
-    }
-    Ok(())
-}
-
 /// What the host side does when the init reaches a point.
 struct Host<'a, 'b> {
     making: &'a Making<'b>,
     state: Option<State>,
     dir: &'a Locked,
+    agent: Option<&'a Agent>,
 }
 
 impl Steering for Host<'_, '_> {
@@ -326,6 +283,9 @@ impl Steering for Host<'_, '_> {
         let root = config.root.as_ref().map(|root| &*root.path).unwrap_or_default();
         state.rootfs = HostPath::new(&bundle, root).to_string();
         state.cgroup.clone_from(record);
+        state.no_new_keyring = options.no_new_keyring;
+        let own_root = namespaces::flags(config) & Kind::Mount.flag() != 0;
+        state.chroot = options.no_pivot || !own_root;
         state.own_pid_namespace = namespaces::makes_pid_namespace(config);
         if let Some(hooks) = &config.hooks {
             state.hooks = Later {
@@ -346,5 +306,11 @@ impl Steering for Host<'_, '_> {
         let bundle: &Path = &self.making.options.bundle;
         hooks::run(Point::Prestart, &hooks.prestart, &state, bundle)?;
         hooks::run(Point::CreateRuntime, &hooks.create_runtime, &state, bundle)
+    }
+
+    fn filtered(&mut self, pid: Pid, listener: &OwnedFd) -> Result<(), Error> {
+        let Some(agent) = self.agent else { return Ok(()) };
+        let state = self.making.state_for_hooks(Status::Creating, Some(pid.as_raw()));
+        notify(agent, pid, &state, listener)
     }
 }

@@ -157,7 +157,10 @@ fn doing(op: &Op<'_>, said: &Message<'_>) -> String {
 }
 
 fn hook(path: &str, said: &Message<'_>, call: Option<Call>) -> String {
-    let printed = String::from_utf8_lossy(said.text);
+    let printed: String = String::from_utf8_lossy(said.text)
+        .chars()
+        .filter(|c| !c.is_control() || *c == '\n')
+        .collect();
     let printed = printed.trim();
     let mut text = match call {
         Some(Call::HookTimeout) => {

@@ -1,8 +1,11 @@
 //! Bringing a container's first process, or one more process, to life.
 
+mod agent;
 mod bring_up;
+mod cgroups;
 mod create;
 mod describe;
+mod exec;
 mod foreground;
 mod inherited;
 mod run;
@@ -10,6 +13,7 @@ mod session;
 mod sockets;
 
 pub use create::{Created, Options, create};
+pub use exec::{Added, ExecOptions, exec};
 pub use run::{RunOptions, run};
 pub use session::{Event, Init, Session};
 
@@ -19,9 +23,16 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Reads a bundle's configuration: a regular file of bounded size.
+/// Reads a bundle's configuration.
 fn read_config(bundle: &Path) -> Result<Vec<u8>, Error> {
-    let path = bundle.join("config.json");
+    read_document(&bundle.join("config.json"))
+}
+
+/// Reads a document of a caller: a regular file of bounded size.
+///
+/// # Errors
+/// What the system answered.
+pub fn read_document(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |errno| {
         Failure::new(Code::CONFIG_UNREADABLE, format!("read {}", path.display()))
             .errno("open", errno)
@@ -29,7 +40,7 @@ fn read_config(bundle: &Path) -> Result<Vec<u8>, Error> {
     };
     let io = |e: std::io::Error| failed(e.raw_os_error().unwrap_or(libc::EIO));
     let mut options = std::fs::OpenOptions::new();
-    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(&path).map_err(io)?;
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
     let found = file.metadata().map_err(io)?;
     if !found.is_file() {
         return Err(failed(libc::EINVAL).into());

@@ -152,7 +152,7 @@ pub fn create(
 }
 
 /// The host's procfs, made sure to be one.
-fn open_proc() -> Result<OwnedFd, Error> {
+pub(super) fn open_proc() -> Result<OwnedFd, Error> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let proc = open("/proc", flags, Mode::empty())
         .map_err(|e| Failure::new(Code::LAUNCH, "open /proc").errno("open", e as i32))?;
@@ -163,7 +163,7 @@ fn open_proc() -> Result<OwnedFd, Error> {
     Ok(proc)
 }
 
-fn oom_score(
+pub(super) fn oom_score(
     process: &Process<'_>,
     at: &Pointer,
     proc: Slot,

@@ -3,9 +3,11 @@
 
 mod cgroup;
 mod create;
+mod exec;
 mod hooks;
 mod steps;
 
 pub use cgroup::{CgroupSlots, CgroupSteps, Shape, Shown};
 pub use create::{Plan, Request, create};
+pub use exec::{ExecPlan, ExecRequest, exec};
 pub use steps::Steps;

@@ -114,6 +114,17 @@ fn one(
         problems.refuse_with(Code::MOUNT, at.key("type"), reason, hint);
         return None;
     }
+    if matches!(kind, "cgroup" | "cgroup2")
+        && cgroup.is_unified()
+        && !around.namespaces.has(Kind::Cgroup)
+        && let Some(tree) = cgroup.instead(options.own, at, steps)
+    {
+        // A cgroup2 that is mounted from the host's cgroup namespace is the host's, and its
+        // options would change with it.
+        let lookup = lookup::DIRECTORY;
+        steps.push(&Op::Attach { tree, target: Text::new(target.as_str()), lookup }, at);
+        return None;
+    }
     if kind == "cgroup" && !cgroup.is_unified() {
         cgroup.mount_steps(&target, options.own, at, steps);
         return None;
