@@ -3,6 +3,7 @@
 //! What is listed is what is there; each list comes from the module that implements it.
 
 use super::{Context, DONE};
+use crate::capabilities;
 use crate::cli::Given;
 use crate::container::SPEC_VERSION;
 use crate::error::Error;
@@ -90,6 +91,7 @@ pub(super) fn run(cx: &mut Context<'_>, _: &Given, _: &[OsString]) -> Result<u8,
         "mountOptions": MOUNT_OPTIONS,
         "linux": {
             "namespaces": NAMESPACES,
+            "capabilities": capabilities::NAMES.as_slice(),
             "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false },
             "seccomp": {
                 "enabled": true,
@@ -99,6 +101,9 @@ pub(super) fn run(cx: &mut Context<'_>, _: &Given, _: &[OsString]) -> Result<u8,
                 "knownFlags": names(seccomp::FLAGS),
                 "supportedFlags": names(seccomp::FLAGS),
             },
+            // Neither can label a process yet; a configuration that asks for it is refused.
+            "apparmor": { "enabled": false },
+            "selinux": { "enabled": false },
             "mountExtensions": { "idmap": { "enabled": true } },
         },
         "annotations": { "husk.version": env!("CARGO_PKG_VERSION") },
