@@ -155,6 +155,15 @@ pub struct Setter {
     uids: IdMap,
     gids: IdMap,
     own: (u32, u32),
+    umask: u32,
+}
+
+/// Our umask, read without changing it, since it belongs to the whole process. If it
+/// cannot be read, the widest: then no mode is taken to be right by itself.
+fn own_umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777)
 }
 
 fn times(attributes: &Attributes) -> (TimeSpec, TimeSpec) {
@@ -166,7 +175,16 @@ impl Setter {
     /// For ids mapped in this way.
     pub fn new(uids: IdMap, gids: IdMap) -> Self {
         let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-        Self { uids, gids, own }
+        Self { uids, gids, own, umask: own_umask() }
+    }
+
+    /// The mode to make a file with. Where it can be the final one from the start, a
+    /// system call is saved: no set-id bits, which a change of owner would clear, no
+    /// access control list, which would change the mode, and nothing that the umask
+    /// takes away.
+    pub fn first_mode(&self, attributes: &Attributes) -> u32 {
+        let simple = attributes.mode & (0o7000 | self.umask) == 0 && attributes.xattrs.is_empty();
+        if simple { attributes.mode } else { 0o600 }
     }
 
     /// The owner on the host, or `None` if what we have made belongs to it already.
@@ -185,12 +203,13 @@ impl Setter {
     ///
     /// The owner comes first, since changing it clears set-id bits and capabilities;
     /// the mode comes after access control lists, since those change it; the times
-    /// come last.
+    /// come last. `made_with` is the mode it was just made with, if it was.
     pub fn open_object(
         &self,
         fd: BorrowedFd<'_>,
         attributes: &Attributes,
         inherited: bool,
+        made_with: Option<u32>,
         notes: &mut Notes,
     ) -> Result<()> {
         if let Some((uid, gid)) = self.owner(attributes, inherited)? {
@@ -200,7 +219,9 @@ impl Setter {
         for (name, value) in &attributes.xattrs {
             xattr_outcome(sys::set_xattr(fd, name, value), name, notes)?;
         }
-        fchmod(fd, Mode::from_bits_truncate(attributes.mode)).context(|| "setting its mode")?;
+        if made_with != Some(attributes.mode) {
+            fchmod(fd, Mode::from_bits_truncate(attributes.mode)).context(|| "setting its mode")?;
+        }
         let (atime, mtime) = times(attributes);
         futimens(fd, &atime, &mtime).context(|| "setting its times")
     }
@@ -261,9 +282,9 @@ fn xattr_outcome(outcome: nix::Result<()>, name: &[u8], notes: &mut Notes) -> Re
     }
 }
 
-/// Changes the mode of a device or pipe that was just made, without following a link
-/// that may have taken its place.
-fn chmod_at(directory: BorrowedFd<'_>, name: &[u8], mode: u32) -> nix::Result<()> {
+/// Changes the mode of what is called `name`, without following a link that may have
+/// taken its place.
+pub(super) fn chmod_at(directory: BorrowedFd<'_>, name: &[u8], mode: u32) -> nix::Result<()> {
     match sys::chmod_no_follow(directory, name, mode) {
         Err(Errno::ENOSYS | Errno::EPERM) => {}
         outcome => return outcome,

@@ -64,7 +64,7 @@ pub fn directory(
         Ok(from) => from,
         Err(Errno::ENOENT | Errno::ENOTDIR) => {
             let implied = Attributes::implied();
-            return setter.open_object(to.as_fd(), &implied, true, &mut Notes::default());
+            return setter.open_object(to.as_fd(), &implied, true, None, &mut Notes::default());
         }
         Err(errno) => return Err(errno.into()),
     };
@@ -90,7 +90,7 @@ impl Copy<'_> {
         }
         for (path, attributes) in done.iter().rev() {
             let to = open_below(self.to.as_fd(), path)?;
-            self.setter.open_object(to.as_fd(), attributes, true, &mut self.notes)?;
+            self.setter.open_object(to.as_fd(), attributes, true, None, &mut self.notes)?;
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Copy<'_> {
                 }
                 std::io::copy(&mut source, &mut copy)?;
                 let attributes = attributes(&stat, Some(source.as_fd()))?;
-                self.setter.open_object(copy.as_fd(), &attributes, true, &mut self.notes)?;
+                self.setter.open_object(copy.as_fd(), &attributes, true, None, &mut self.notes)?;
                 return Ok(false);
             }
             libc::S_IFLNK => symlinkat(&*readlinkat(from, name)?, to, name)?,

@@ -218,7 +218,7 @@ impl LayerWork<'_> {
                         }
                     }
                     let setter = &self.on.setter;
-                    setter.open_object(fd, &attributes, true, &mut self.on.notes)?;
+                    setter.open_object(fd, &attributes, true, None, &mut self.on.notes)?;
                 }
                 Finish::Keep | Finish::Nothing => {
                     if let Some(acl) = acl {

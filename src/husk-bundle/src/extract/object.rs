@@ -49,13 +49,15 @@ impl LayerWork<'_> {
         let inherited = self.tree.node(parent).is_some_and(|node| node.set_gid);
         let device = match &entry.kind {
             Kind::File { sparse } => {
-                let file = self.new_file(parent, name)?;
+                let mode = self.on.setter.first_mode(&attributes);
+                let file = self.new_file(parent, name, mode)?;
                 match sparse {
                     None => archive.data(|piece| write_all(file.as_fd(), piece))?,
                     Some(map) => fill_sparse(file.as_fd(), map, archive)?,
                 }
-                let fd = file.as_fd();
-                return self.on.setter.open_object(fd, &attributes, inherited, &mut self.on.notes);
+                let (fd, on) = (file.as_fd(), &mut *self.on);
+                let notes = &mut on.notes;
+                return on.setter.open_object(fd, &attributes, inherited, Some(mode), notes);
             }
             Kind::Symlink { target } => {
                 if target.is_empty() {
@@ -76,12 +78,12 @@ impl LayerWork<'_> {
         };
         match device {
             Some((kind, _)) if kind != SFlag::S_IFIFO && self.on.rules.no_devices => {
-                let file = self.new_file(parent, name)?;
+                let file = self.new_file(parent, name, 0o600)?;
                 self.on.totals.devices_left_out += 1;
                 attributes.mode = 0;
                 attributes.xattrs.clear();
-                let fd = file.as_fd();
-                self.on.setter.open_object(fd, &attributes, inherited, &mut self.on.notes)
+                let (fd, on) = (file.as_fd(), &mut *self.on);
+                on.setter.open_object(fd, &attributes, inherited, None, &mut on.notes)
             }
             device => {
                 if let Some((kind, number)) = device {
@@ -112,11 +114,11 @@ impl LayerWork<'_> {
         }
     }
 
-    fn new_file(&mut self, parent: NodeId, name: &[u8]) -> Result<OwnedFd> {
+    fn new_file(&mut self, parent: NodeId, name: &[u8], mode: u32) -> Result<OwnedFd> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         self.replacing(parent, name, "making a file", |directory| {
-            openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            openat(directory, name, flags, Mode::from_bits_truncate(mode))
         })
     }
 

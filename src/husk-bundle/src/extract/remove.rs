@@ -1,12 +1,16 @@
 //! Removing a tree by descriptor.
 
+use super::attributes::chmod_at;
 use crate::error::{Error, Result};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
+use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+/// How often something is tried again that somebody else changed meanwhile.
+const MAX_TRIES: u32 = 1000;
 
 /// Opens `name` in `directory`; it must be a directory and not a link to one.
 pub fn open_directory(directory: BorrowedFd<'_>, name: &[u8]) -> nix::Result<OwnedFd> {
@@ -35,9 +39,16 @@ pub fn remove(directory: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
     let mut waiting = vec![name.to_vec()];
     let mut serial = 0u64;
     while let Some(name) = waiting.pop() {
-        if unlinkat(directory, &*name, UnlinkatFlags::RemoveDir).is_err() {
-            empty(directory, &name, &mut waiting, &mut serial)?;
-            unlinkat(directory, &*name, UnlinkatFlags::RemoveDir)?;
+        let mut tries = 0;
+        while let Err(errno) = unlinkat(directory, &*name, UnlinkatFlags::RemoveDir) {
+            tries += 1;
+            match errno {
+                Errno::ENOENT => break,
+                Errno::ENOTEMPTY | Errno::EEXIST if tries <= MAX_TRIES => {
+                    empty(directory, &name, &mut waiting, &mut serial)?;
+                }
+                errno => return Err(errno.into()),
+            }
         }
     }
     Ok(true)
@@ -51,12 +62,12 @@ fn empty(
     serial: &mut u64,
 ) -> Result<()> {
     if !geteuid().is_root() {
-        fchmodat(top, name, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)
-            .or_else(|_| fchmodat(top, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink))?;
+        chmod_at(top, name, 0o700)?;
     }
     let mut dir = read_directory(top, name)?;
-    loop {
-        let mut removed = 0u64;
+    let mut stalled = 0;
+    while stalled < MAX_TRIES {
+        let (mut seen, mut gone) = (0u64, 0u64);
         let entries: Vec<(Vec<u8>, Option<Type>)> = dir
             .iter()
             .take(4096)
@@ -66,27 +77,48 @@ fn empty(
             if child == b"." || child == b".." {
                 continue;
             }
-            removed += 1;
-            let fd = dir.as_fd();
-            if kind != Some(Type::Directory) {
-                match unlinkat(fd, &*child, UnlinkatFlags::NoRemoveDir) {
-                    Ok(()) | Err(Errno::ENOENT) => continue,
-                    Err(Errno::EISDIR | Errno::EPERM) => {}
-                    Err(errno) => return Err(errno.into()),
-                }
-            }
-            match unlinkat(fd, &*child, UnlinkatFlags::RemoveDir) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
-                    waiting.push(move_up(top, fd, &child, serial)?);
-                }
-                Err(errno) => return Err(errno.into()),
+            seen += 1;
+            if remove_child(top, dir.as_fd(), &child, kind, waiting, serial)? {
+                gone += 1;
             }
         }
-        if removed == 0 {
+        if seen == 0 {
             return Ok(());
         }
+        stalled = if gone == 0 { stalled + 1 } else { 0 };
         dir = read_directory(top, name)?;
+    }
+    Err(Error::refused("somebody else keeps changing what is to be removed"))
+}
+
+/// Removes one entry, or moves it up; false if it turned into something else
+/// meanwhile, so that it has to be looked at again.
+fn remove_child(
+    top: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
+    child: &[u8],
+    kind: Option<Type>,
+    waiting: &mut Vec<Vec<u8>>,
+    serial: &mut u64,
+) -> Result<bool> {
+    if kind != Some(Type::Directory) {
+        match unlinkat(directory, child, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => return Ok(true),
+            Err(Errno::EISDIR | Errno::EPERM) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    match unlinkat(directory, child, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(true),
+        Err(Errno::ENOTDIR) => Ok(false),
+        Err(Errno::ENOTEMPTY | Errno::EEXIST) => match move_up(top, directory, child, serial)? {
+            Some(name) => {
+                waiting.push(name);
+                Ok(true)
+            }
+            None => Ok(false),
+        },
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -95,10 +127,10 @@ fn move_up(
     from: BorrowedFd<'_>,
     name: &[u8],
     serial: &mut u64,
-) -> Result<Vec<u8>> {
+) -> Result<Option<Vec<u8>>> {
     if !geteuid().is_root() {
         // Moving a directory changes its `..`, for which it must be writable.
-        fchmodat(from, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+        chmod_at(from, name, 0o700)?;
     }
     for _ in 0..10_000 {
         *serial += 1;
@@ -107,8 +139,11 @@ fn move_up(
         if taken != Err(Errno::ENOENT) {
             continue;
         }
-        nix::fcntl::renameat(from, name, top, &*free)?;
-        return Ok(free);
+        return match nix::fcntl::renameat(from, name, top, &*free) {
+            Ok(()) => Ok(Some(free)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        };
     }
     Err(Error::refused("no free name to remove a directory under"))
 }

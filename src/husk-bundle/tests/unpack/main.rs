@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod archives;
+mod chance;
 mod config;
 mod damage;
 mod documents;
