@@ -151,21 +151,25 @@ fn program_may_be_proc_self_exe(cx: &Context) -> Done {
     Ok(())
 }
 
-fn exec_shows_nothing_of_the_host(cx: &Context) -> Done {
+/// A container in which every process that is not its own is searched for a
+/// way to the host, through its directories.
+fn searcher(cx: &Context) -> crate::bundle::Bundle {
     let marker = cx.fresh_path("host-marker");
     fs::write(&marker, "").expect("write");
     let mut bundle = cx.bundle();
     bundle.add_capability("CAP_SYS_PTRACE").add_capability("CAP_DAC_READ_SEARCH");
     let climb = "../".repeat(12);
-    // Every process that is not this shell: try to reach the host through its
-    // directories.
     bundle.shell(&format!(
         "echo up; while :; do for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; \
          for d in $p/cwd $p/root $p/fd/*; do \
          [ -e $d/{climb}{0} ] && echo ESCAPE $d $(readlink $d); done; done; done 2>/dev/null",
         marker.display()
     ));
-    let container = cx.start(&bundle);
+    bundle
+}
+
+fn exec_shows_nothing_of_the_host(cx: &Context) -> Done {
+    let container = cx.start(&searcher(cx));
     container.wait_output("up");
     for _ in 0..crate::host::rounds(25) {
         let mut call = container.exec_call(&[], &["true"]);
