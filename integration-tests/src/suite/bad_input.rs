@@ -326,9 +326,10 @@ fn pid_file_and_log_that_cannot_be_written(cx: &Context) -> Done {
         let out = cx.call(&["create", "--pid-file", path, "-b"]).arg(bundle.dir()).arg(cx.id()).run();
         refuse(cx, path, &out);
     }
-    for path in ["/does/not/exist/log", "/"] {
-        let out = cx.call(&["--log", path, "create", "-b"]).arg(bundle.dir()).arg(cx.id()).run();
-        refuse(cx, path, &out);
+    // Where the log cannot be written, the error still reaches somebody.
+    for path in ["/does/not/exist/log", "/", "/proc/log"] {
+        let out = cx.call(&["--log", path, "--log-format=json", "state", "nobody"]).run();
+        assert!(refuse(cx, path, &out).len() > 10, "{out}");
     }
     Ok(())
 }
