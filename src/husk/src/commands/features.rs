@@ -3,84 +3,16 @@
 //! What is listed is what is there; each list comes from the module that implements it.
 
 use super::{Context, DONE};
-use crate::capabilities;
 use crate::cli::Given;
 use crate::container::SPEC_VERSION;
 use crate::error::Error;
-use crate::seccomp;
+use crate::rootfs::options;
+use crate::{capabilities, namespaces, seccomp};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 
 const HOOKS: &[&str] =
     &["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
-
-const NAMESPACES: &[&str] = &["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"];
-
-/// Mount options that are not handed to the file system.
-const MOUNT_OPTIONS: &[&str] = &[
-    "async",
-    "atime",
-    "bind",
-    "defaults",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "idmap",
-    "iversion",
-    "lazytime",
-    "loud",
-    "mand",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "noiversion",
-    "nolazytime",
-    "nomand",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "nosymfollow",
-    "private",
-    "ratime",
-    "rbind",
-    "rdev",
-    "rdiratime",
-    "relatime",
-    "remount",
-    "rexec",
-    "ridmap",
-    "rnoatime",
-    "rnodev",
-    "rnodiratime",
-    "rnoexec",
-    "rnorelatime",
-    "rnostrictatime",
-    "rnosuid",
-    "rnosymfollow",
-    "ro",
-    "rprivate",
-    "rrelatime",
-    "rro",
-    "rrw",
-    "rshared",
-    "rslave",
-    "rstrictatime",
-    "rsuid",
-    "rsymfollow",
-    "runbindable",
-    "rw",
-    "shared",
-    "silent",
-    "slave",
-    "strictatime",
-    "suid",
-    "symfollow",
-    "sync",
-    "tmpcopyup",
-    "unbindable",
-];
 
 /// Prints the document. Nothing of the host is looked at, no state is touched.
 pub(super) fn run(cx: &mut Context<'_>, _: &Given, _: &[OsString]) -> Result<u8, Error> {
@@ -88,9 +20,9 @@ pub(super) fn run(cx: &mut Context<'_>, _: &Given, _: &[OsString]) -> Result<u8,
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPEC_VERSION,
         "hooks": HOOKS,
-        "mountOptions": MOUNT_OPTIONS,
+        "mountOptions": options::names().collect::<Vec<_>>(),
         "linux": {
-            "namespaces": NAMESPACES,
+            "namespaces": namespace_names(),
             "capabilities": capabilities::NAMES.as_slice(),
             "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false },
             "seccomp": {
@@ -101,9 +33,11 @@ pub(super) fn run(cx: &mut Context<'_>, _: &Given, _: &[OsString]) -> Result<u8,
                 "knownFlags": names(seccomp::FLAGS),
                 "supportedFlags": names(seccomp::FLAGS),
             },
-            // Neither can label a process yet; a configuration that asks for it is refused.
+            // None of these is done yet; a configuration that asks for a label is refused.
             "apparmor": { "enabled": false },
             "selinux": { "enabled": false },
+            "intelRdt": { "enabled": false },
+            "netDevices": { "enabled": false },
             "mountExtensions": { "idmap": { "enabled": true } },
         },
         "annotations": { "husk.version": env!("CARGO_PKG_VERSION") },
@@ -119,12 +53,18 @@ fn names<T>(table: &[(&str, T)]) -> Value {
     table.iter().map(|(name, _)| Value::from(*name)).collect()
 }
 
+fn namespace_names() -> Vec<&'static str> {
+    let mut names = namespaces::KINDS.map(|(_, name, _)| name).to_vec();
+    names.sort_unstable();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lists_are_sorted() {
-        assert!(MOUNT_OPTIONS.is_sorted() && NAMESPACES.is_sorted());
+        assert!(options::names().is_sorted() && namespace_names().is_sorted());
     }
 }
