@@ -303,11 +303,10 @@ operations! {
         /// `CLONE_NEW…`: the type that it must have, or the types wanted of a pidfd.
         kinds: u32
     } = 2;
-    /// Moves the launcher into a cgroup v2 that the init is born in. Dearer than being cloned into
-    /// it, but possible before a user namespace is joined, in which the right to is lost.
-    EnterUnified {
-        /// The cgroup's directory.
-        cgroup: Slot
+    /// Gives a descriptor up before a process exists that a container can see.
+    Forget {
+        /// Its place.
+        slot: Slot
     } = 3;
     /// Becomes uid 0 and gid 0 of the user namespace that was made or joined.
     BecomeRoot {} = 4;
@@ -635,6 +634,15 @@ operations! {
         /// Whether `fifo` is used.
         keep_fifo: bool
     } = 59;
+    /// Sets a resource limit. The hard limit is never raised here: the host side has done that.
+    Limit {
+        /// `RLIMIT_…`.
+        resource: u32,
+        /// Soft limit.
+        soft: u64,
+        /// Hard limit.
+        hard: u64
+    } = 63;
     /// Waits on the fifo that `start` writes to.
     WaitStart {} = 60;
     /// Uses another root directory that a process of the container has.
@@ -752,6 +760,7 @@ calls! {
     WrongDevice = 44, "device";
     OutsideRoot = 45, "getcwd";
     Fstatfs = 46, "fstatfs";
+    Prlimit = 47, "prlimit";
 }
 
 /// Bytes of a message without its text.

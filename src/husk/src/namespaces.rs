@@ -135,7 +135,8 @@ impl Namespaces {
         &mut self,
         config: &Config<'_>,
         proc: Slot,
-        mut cgroup: Option<Slot>,
+        keep_proc: bool,
+        cgroup: Option<Slot>,
         steps: &mut Steps,
     ) {
         let mut clone_flags = 0u64;
@@ -146,9 +147,6 @@ impl Namespaces {
             match choice {
                 Choice::Joined(file, _, origin) => {
                     let Some(file) = file.take() else { continue };
-                    if let (Kind::User, Some(cgroup)) = (kind, cgroup.take()) {
-                        steps.push(&Op::EnterUnified { cgroup }, "/linux/cgroupsPath");
-                    }
                     let namespace = steps.descriptor(file);
                     steps.push(&Op::Join { namespace, kinds: flag }, &*origin);
                     if kind == Kind::User {
@@ -167,6 +165,9 @@ impl Namespaces {
             let offsets = time_offsets(config);
             let op = Op::NewTime { proc, offsets: Text::new(&offsets) };
             steps.push(&op, "/linux/timeOffsets");
+        }
+        if !keep_proc {
+            steps.push(&Op::Forget { slot: proc }, "");
         }
         let into_cgroup = cgroup.is_some();
         let cgroup = cgroup.unwrap_or(Slot(0));

@@ -127,6 +127,7 @@ impl<'c> Checked<'c> {
             keep_fifo: around.fifo.is_some(),
         };
         steps.push(&op, "");
+        self.rlimits.steps(steps);
         // Nothing but the final capabilities, the wait and the execution come after the filter.
         if let Some((flags, program)) = around.filter {
             steps.push(&Op::Seccomp { flags, program: Bytes(program) }, "/linux/seccomp");

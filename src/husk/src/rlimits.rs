@@ -2,7 +2,10 @@
 
 use crate::config::Rlimit;
 use crate::error::{Code, Error, Failure, Pointer, Problems};
-use crate::sys::process::set_limit;
+use crate::plan::Steps;
+use crate::sys::process::{limit, set_limit};
+use husk_init::wire::Op;
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 /// Every resource of getrlimit(2), by its number.
@@ -59,23 +62,34 @@ impl Rlimits {
         Self { list }
     }
 
-    /// Sets the limits of a process. Done from outside and late: a process with few descriptors
-    /// could not set itself up.
+    /// Raises hard limits of a process that is as husk is, which has the right to; the process
+    /// sets the exact limits itself, late: with few descriptors it could not set itself up.
     ///
     /// # Errors
     /// The limit that the kernel refused.
-    pub fn apply(&self, pid: Pid) -> Result<(), Error> {
+    pub fn raise(&self, pid: Pid) -> Result<(), Error> {
         for (number, soft, hard, at) in &self.list {
-            set_limit(pid, *number, *soft, *hard).map_err(|errno| {
+            let refused = |errno: Errno| {
                 let name = usize::try_from(*number).ok().and_then(|n| NAMES.get(n));
                 let doing = format!("set {} to {soft}:{hard}", name.unwrap_or(&"a limit"));
                 Failure::new(Code::RLIMIT, doing)
                     .errno("prlimit", errno as i32)
                     .at(at)
                     .hint("raising a hard limit needs CAP_SYS_RESOURCE")
-            })?;
+            };
+            let (present_soft, present_hard) = limit(*number).map_err(refused)?;
+            if *hard > present_hard {
+                set_limit(pid, *number, present_soft, *hard).map_err(refused)?;
+            }
         }
         Ok(())
+    }
+
+    /// Appends the steps that set the exact limits.
+    pub fn steps(&self, steps: &mut Steps) {
+        for (resource, soft, hard, at) in &self.list {
+            steps.push(&Op::Limit { resource: *resource, soft: *soft, hard: *hard }, at);
+        }
     }
 }
 

@@ -43,14 +43,6 @@ impl Walker<'_> {
         sys::write_all(file.at(), text.bytes()).of(Call::Write)
     }
 
-    pub fn enter_unified(&self, cgroup: Slot) -> Done {
-        let inside = sys::RESOLVE_BENEATH | sys::RESOLVE_NO_SYMLINKS;
-        let cgroup = self.slots.get(cgroup)?;
-        let file =
-            sys::open_at(cgroup, c"cgroup.procs", sys::O_WRONLY, 0, inside).of(Call::Open)?;
-        sys::write_all(file.at(), b"0").of(Call::Write)
-    }
-
     pub fn new_time(&self, proc: Slot, offsets: Text<'_>) -> Done {
         let file = self.proc_file(proc, c"self/timens_offsets")?;
         sys::unshare(sys::CLONE_NEWTIME).of(Call::Unshare)?;

@@ -48,8 +48,18 @@ impl Slots {
         self.numbers
             .get(..self.count)
             .and_then(|numbers| numbers.get(usize::from(slot.0)))
+            .filter(|number| **number >= 0)
             .map(|number| At(*number))
             .ok_or(Failed { call: Call::Plan, errno: Errno::BADF, detail: u32::from(slot.0) })
+    }
+}
+
+impl Slots {
+    /// Marks a descriptor as closed.
+    fn forget(&mut self, slot: Slot) {
+        if let Some(number) = self.numbers.get_mut(usize::from(slot.0)) {
+            *number = -1;
+        }
     }
 }
 
@@ -149,7 +159,11 @@ impl<'p> Walker<'p> {
             Op::Join { namespace, kinds } => {
                 sys::set_namespace(self.slots.get(namespace)?, kinds).of(Call::Setns).map(drop)
             }
-            Op::EnterUnified { cgroup } => self.enter_unified(cgroup),
+            Op::Forget { slot } => {
+                sys::close(self.slots.get(slot)?);
+                self.slots.forget(slot);
+                Ok(())
+            }
             Op::BecomeRoot {} => launch::become_root(),
             Op::NewTime { proc, offsets } => self.new_time(proc, offsets),
             Op::AllCpus {} => {
@@ -239,6 +253,9 @@ impl<'p> Walker<'p> {
                 let fifo = if keep_fifo { Some(self.slots.get(fifo)?) } else { None };
                 self.close_all(first, fifo);
                 Ok(())
+            }
+            Op::Limit { resource, soft, hard } => {
+                sys::set_limit(resource, soft, hard).of(Call::Prlimit).map(drop)
             }
             Op::WaitStart {} => self.report.wait_start(),
             Op::Chroot { directory } => {

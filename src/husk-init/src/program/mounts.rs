@@ -10,6 +10,18 @@ use core::ffi::CStr;
 const OPTION_NAME: usize = 256;
 
 impl Walker<'_> {
+    /// Attaches a detached mount on what `target` is open on, with the errno that mount(2) has for
+    /// a file on a directory and a directory on a file.
+    fn attach_on(mount: At, target: At) -> Done {
+        let is_directory = |fd| sys::stat(fd, c"").map(|found| found.kind() == sys::S_IFDIR);
+        match sys::attach(mount, target) {
+            Err(Errno::INVAL) if is_directory(mount) != is_directory(target) => {
+                Err(Errno::NOTDIR).of(Call::MoveMount)
+            }
+            answer => answer.of(Call::MoveMount).map(drop),
+        }
+    }
+
     /// Attaches the root file system. The mount that it covers must not pass the attachment on:
     /// the plan has made the whole namespace a slave before.
     pub fn attach_root(&mut self, tree: Slot, at: Text<'_>) -> Done {
@@ -31,7 +43,7 @@ impl Walker<'_> {
 
     pub fn attach(&self, tree: Slot, target: Text<'_>, how: u32) -> Done {
         let target = self.target(target, how)?;
-        sys::attach(self.slots.get(tree)?, target.at()).of(Call::MoveMount).map(drop)
+        Self::attach_on(self.slots.get(tree)?, target.at())
     }
 
     pub fn mount(&mut self, op: &Op<'_>) -> Done {
@@ -70,7 +82,7 @@ impl Walker<'_> {
         if propagation != 0 {
             sys::set_attributes(mount.at(), 0, 0, propagation, false).of(Call::MountSetattr)?;
         }
-        sys::attach(mount.at(), target.at()).of(Call::MoveMount).map(drop)
+        Self::attach_on(mount.at(), target.at())
     }
 
     /// A detached mount of a new file system.

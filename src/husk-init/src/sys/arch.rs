@@ -78,6 +78,7 @@ numbers! {
     SECCOMP = 317, 277;
     MEMFD_CREATE = 319, 279;
     PWRITE64 = 18, 68;
+    PRLIMIT64 = 302, 261;
     STATX = 332, 291;
     PIDFD_OPEN = 434, 434;
     CLONE3 = 435, 435;

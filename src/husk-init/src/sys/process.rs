@@ -249,6 +249,15 @@ pub fn load_filter(flags: u32, program: &[u8]) -> Answer {
     })
 }
 
+/// Sets a resource limit of this process.
+pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Answer {
+    let limit = [soft, hard];
+    // SAFETY: a struct rlimit64; the old one is not asked for.
+    check(unsafe {
+        syscall(nr::PRLIMIT64, [0, resource as usize, limit.as_ptr() as usize, 0, 0, 0])
+    })
+}
+
 /// Executes a program; returns only when that failed.
 pub fn execute(path: &CStr, args: &Pointers<'_>, env: &Pointers<'_>) -> Errno {
     // SAFETY: the path and every string of the null-ended tables are NUL-terminated.

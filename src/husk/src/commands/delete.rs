@@ -3,7 +3,7 @@
 use super::{Context, DONE};
 use crate::cli::Given;
 use crate::container::{
-    Container, Found, Locked, State, StateDir, Status, destroy, kill_and_wait, unknown,
+    Container, Found, Locked, State, StateDir, Status, abandon, destroy, kill_and_wait, unknown,
 };
 use crate::error::{Code, Error};
 use crate::hooks;
@@ -26,7 +26,10 @@ pub(super) fn run(cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> 
         // The lock is ours: whoever made it has ended before it was whole.
         Found::HalfMade(dir, _) => {
             let record = dir.cgroup()?;
-            destroy(dir, record.as_deref())?;
+            match dir.state() {
+                Ok(None) => abandon(dir, record.as_deref())?,
+                _ => destroy(dir, record.as_deref())?,
+            }
             if force { Ok(DONE) } else { Err(unknown()) }
         }
     }

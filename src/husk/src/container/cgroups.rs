@@ -58,6 +58,21 @@ impl Processes {
         self.cgroup.as_ref().map_or(Ok(false), |cgroup| cgroup.kill(PATIENCE).map(|()| true))
     }
 
+    /// Removes the control group and those below, unless somebody is in it; whether it is gone.
+    pub(crate) fn remove_if_empty(&self) -> Result<bool, Error> {
+        /// The init of a `create` that was killed ends by itself, at once.
+        const MOMENT: Duration = Duration::from_secs(2);
+        let Some(cgroup) = &self.cgroup else { return Ok(true) };
+        if cgroup.remove(MOMENT).is_ok() {
+            return Ok(true);
+        }
+        if cgroup.processes()?.is_empty() {
+            cgroup.remove(PATIENCE).map(|()| true)
+        } else {
+            Ok(false)
+        }
+    }
+
     /// Removes the control group and those below. Whatever still runs in them is killed.
     pub(crate) fn remove(&self) -> Result<(), Error> {
         let Some(cgroup) = &self.cgroup else { return Ok(()) };

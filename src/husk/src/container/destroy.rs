@@ -42,6 +42,17 @@ pub fn kill_and_wait(state: &State) -> Result<(), Error> {
     Err(Error::said(Code::CONTAINER_STATUS, "container init still running"))
 }
 
+/// Removes what is left of a container that was never committed, its maker having ended. Its init
+/// has ended with its maker; whoever runs in the recorded control group was there before, since a
+/// control group with processes is refused, but only after it has been recorded.
+///
+/// # Errors
+/// When something cannot be removed; the directory then stays, for another try.
+pub fn abandon(dir: Locked, cgroup: Option<&str>) -> Result<(), Error> {
+    Processes::new(cgroup)?.remove_if_empty()?;
+    dir.remove()
+}
+
 /// Removes a container whose first process has ended: left-over processes, control group,
 /// directory. `cgroup` is the control group's record.
 ///

@@ -14,7 +14,7 @@ pub mod pid_file;
 mod root;
 mod state;
 
-pub use destroy::{destroy, kill_and_wait};
+pub use destroy::{abandon, destroy, kill_and_wait};
 pub use dir::{Locked, StateDir};
 pub use id::ContainerId;
 pub use init::{Identity, Init};

@@ -37,6 +37,8 @@ pub struct Caller<'a> {
     pub maps: Option<&'a Maps>,
     /// Limits of the process.
     pub rlimits: &'a Rlimits,
+    /// Directory of the cgroup v2 that the launcher is born into.
+    pub birthplace: Option<&'a OwnedFd>,
     /// Receiver of the terminal.
     pub console: Option<&'a Receiver>,
     /// Whether the terminal is kept to be relayed.
@@ -55,13 +57,14 @@ pub fn bring_up(
     log: &mut Log,
 ) -> Result<(Session, Option<OwnedFd>), Error> {
     let patience = patience(steps);
-    let mut session = Session::start(steps)?;
+    let mut session = Session::start(steps, caller.birthplace)?;
     let mut terminal = None;
     loop {
         match session.next(steps, patience)? {
             Event::Cloned => {
                 let pid = pid(&session)?;
                 steering.cloned(pid)?;
+                caller.rlimits.raise(pid)?;
                 if let Some(maps) = caller.maps {
                     write_maps(pid, maps)?;
                 }
@@ -72,7 +75,6 @@ pub fn bring_up(
                 session.go()?;
             }
             Event::Sync(sync::READY) => {
-                caller.rlimits.apply(pid(&session)?)?;
                 return Ok((session, terminal));
             }
             Event::Terminal(master, number) => match caller.console {

@@ -4,6 +4,7 @@ use crate::cgroup::{Cgroup, CgroupPlan, Join, MountSource, Version};
 use crate::error::{Code, Error, Failure};
 use crate::plan::{CgroupSlots, Shape, Steps};
 use crate::sys::mount::{self, Change};
+use std::os::fd::OwnedFd;
 
 /// Name of the second hierarchy of a hybrid host.
 const UNIFIED: &str = "unified";
@@ -26,15 +27,19 @@ pub fn shape_of(group: &Cgroup) -> Shape {
     Shape { unified, tasks, born_into: !second.is_empty(), shown }
 }
 
-/// Fills in the way into the cgroups.
-pub fn fill(join: Join, slots: &CgroupSlots, steps: &mut Steps) {
+/// Fills in the way into the cgroups; returns the directory that the launcher is born into.
+pub fn fill(join: Join, slots: &CgroupSlots, steps: &mut Steps) -> Option<OwnedFd> {
     if let Some(first) = slots.tasks {
         for (n, tasks) in join.tasks.into_iter().enumerate() {
             steps.fill(first, n, tasks);
         }
     }
-    if let (Some(slot), Some(directory)) = (slots.born_into, join.into) {
-        steps.fill(slot, 0, directory);
+    match (slots.born_into, join.into) {
+        (Some(slot), Some(directory)) => {
+            steps.fill(slot, 0, directory);
+            None
+        }
+        (_, directory) => directory.filter(|_| slots.by_launcher),
     }
 }
 

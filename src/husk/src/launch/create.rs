@@ -199,15 +199,18 @@ impl Making<'_> {
             return Err(Error::said(Code::LAUNCH, "the container's directory is gone"));
         };
         dir.open_to_search()?;
-        if let Some(cgroup) = &cgroup {
-            let record = cgroup.record();
+        let record = cgroup.as_ref().map(CgroupPlan::record).unwrap_or_default();
+        if cgroup.is_some() {
             dir.record_cgroup(&record)?;
-            self.record = Some(record);
         }
         dir.keep_config(text)?;
+        let mut birthplace = None;
         if let Some(cgroup) = &cgroup {
             let cgroup = cgroup.create()?;
-            fill(cgroup.join()?, &plan.cgroup, &mut plan.steps);
+            // From here on what is in it is this container's. What was there before is somebody
+            // else's, and a failure must leave it alone.
+            self.record = Some(record);
+            birthplace = fill(cgroup.join()?, &plan.cgroup, &mut plan.steps);
             fill_shown(&cgroup, &plan.cgroup, &mut plan.steps)?;
         }
         if let Some(slot) = plan.fifo {
@@ -218,6 +221,7 @@ impl Making<'_> {
         let caller = Caller {
             maps: plan.maps.as_ref(),
             rlimits: &plan.rlimits,
+            birthplace: birthplace.as_ref(),
             console: console.as_ref(),
             foreground: self.options.foreground,
         };

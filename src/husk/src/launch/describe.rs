@@ -69,7 +69,8 @@ fn code(op: &Op<'_>) -> Code {
         | Op::NewTime { .. }
         | Op::Clone { .. }
         | Op::NewCgroup { .. } => Code::NAMESPACE,
-        Op::EnterCgroups { .. } | Op::EnterUnified { .. } => Code::CGROUP_FAILED,
+        Op::EnterCgroups { .. } => Code::CGROUP_FAILED,
+        Op::Limit { .. } => Code::RLIMIT,
         Op::Sysctl { .. } => Code::SYSCTL,
         Op::Seccomp { .. } => Code::SECCOMP_LOAD,
         Op::Terminal { .. } => Code::TERMINAL,
@@ -85,7 +86,10 @@ fn doing(op: &Op<'_>, said: &Message<'_>) -> String {
     match *op {
         Op::OomScore { score, .. } => format!("set the OOM score to {score}"),
         Op::Join { .. } => "join a namespace".into(),
-        Op::EnterUnified { .. } => "enter the container's cgroup".into(),
+        Op::Limit { resource, soft, hard } => {
+            let name = usize::try_from(resource).ok().and_then(|n| crate::rlimits::NAMES.get(n));
+            format!("set {} to {soft}:{hard}", name.unwrap_or(&"a limit"))
+        }
         Op::BecomeRoot {} => "become root in the user namespace".into(),
         Op::NewTime { .. } => "make a time namespace".into(),
         Op::AllCpus {} | Op::Cpus { .. } => "set the CPU affinity".into(),

@@ -192,13 +192,14 @@ impl Adding<'_> {
         for warning in &plan.warnings {
             log.warning(warning.to_string());
         }
+        let mut birthplace = None;
         if let Some(group) = self.group {
             let join = match (beside, options.cgroups.is_empty()) {
                 (true, _) => group.join_beside(init.pid().as_raw())?,
                 (false, true) => group.join()?,
                 (false, false) => group.join_sub(&options.cgroups)?,
             };
-            fill(join, &plan.cgroup, &mut plan.steps);
+            birthplace = fill(join, &plan.cgroup, &mut plan.steps);
         }
         let receiver = |path: &Option<PathBuf>, what| {
             path.as_ref().map(|path| Receiver::connect(path, what)).transpose()
@@ -208,6 +209,7 @@ impl Adding<'_> {
         let caller = Caller {
             maps: None,
             rlimits: &plan.rlimits,
+            birthplace: birthplace.as_ref(),
             console: console.as_ref(),
             foreground: !options.detach,
         };

@@ -62,11 +62,12 @@ fn failed(doing: &str, call: &'static str, errno: Errno) -> Error {
 }
 
 impl Session {
-    /// Starts the container-side program and gives it the steps.
+    /// Starts the container-side program, in the cgroup v2 of that directory if there is one, and
+    /// gives it the steps.
     ///
     /// # Errors
     /// A failure of the system; nothing is left.
-    pub fn start(steps: &Steps) -> Result<Self, Error> {
+    pub fn start(steps: &Steps, cgroup: Option<&OwnedFd>) -> Result<Self, Error> {
         if steps.too_many() {
             return Err(Error::said(
                 Code::LAUNCH,
@@ -81,8 +82,12 @@ impl Session {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
             .map_err(|e| failed("make a socket to init", "socketpair", e))?;
         let argument = CString::new(theirs.as_raw_fd().to_string()).unwrap_or_default();
-        let launcher = spawn::run(&program, &argument, &theirs)
-            .map_err(|e| failed("start init", "execveat", e))?;
+        let launcher = match cgroup {
+            None => spawn::run(&program, &argument, &theirs)
+                .map_err(|e| failed("start init", "execveat", e))?,
+            Some(cgroup) => spawn::run_in_cgroup(&program, &argument, &theirs, cgroup)
+                .map_err(|e| failed("start init in the container's cgroup", "clone3", e))?,
+        };
         let session = Self { socket: ours, launcher: Some(launcher), init: None };
         drop(theirs);
         session

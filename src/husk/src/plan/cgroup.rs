@@ -39,6 +39,8 @@ pub struct CgroupSlots {
     pub tasks: Option<Slot>,
     /// The directory that the init is born into.
     pub born_into: Option<Slot>,
+    /// Whether the launcher is born into it instead, and the init after it.
+    pub by_launcher: bool,
     /// The sources of `cgroup` mounts.
     pub shown: Vec<Shown>,
 }
@@ -57,9 +59,13 @@ impl CgroupSteps {
     }
 
     /// Keeps places for the `tasks` files and the directory that the init is born into.
-    pub fn reserve(&mut self, steps: &mut Steps) {
+    /// With `by_launcher`, the launcher is born into it instead: one process more counts against
+    /// the limit for a moment, but no init ever holds the directory.
+    pub fn reserve(&mut self, by_launcher: bool, steps: &mut Steps) {
         self.slots.tasks = (self.shape.tasks > 0).then(|| steps.reserve(self.shape.tasks));
-        self.slots.born_into = self.shape.born_into.then(|| steps.reserve(1));
+        self.slots.by_launcher = by_launcher && self.shape.born_into;
+        let by_init = self.shape.born_into && !by_launcher;
+        self.slots.born_into = by_init.then(|| steps.reserve(1));
     }
 
     /// The place of the directory that the init is born into.

@@ -94,8 +94,13 @@ pub fn create(
     // The launcher, on the host.
     oom_score(process, &at, proc, &mut steps, &mut problems);
     steps.push(&Op::AllCpus {}, "");
-    cgroup.reserve(&mut steps);
-    namespaces.launcher_steps(config, proc, cgroup.born_into(), &mut steps);
+    // A process that others in its pid namespace see must hold no directory of the host; and in a
+    // user namespace that is joined there is no right to be cloned into a cgroup.
+    let by_launcher = !namespaces.is_new(Kind::Pid)
+        || namespaces.has(Kind::User) && !namespaces.is_new(Kind::User);
+    cgroup.reserve(by_launcher, &mut steps);
+    let keep_proc = linux.is_some_and(|linux| !linux.sysctl.is_empty());
+    namespaces.launcher_steps(config, proc, keep_proc, cgroup.born_into(), &mut steps);
 
     // The init, in its namespaces. From here on the order is that of its life.
     steps.push(&Op::Sync { point: sync::SPAWNED }, "");

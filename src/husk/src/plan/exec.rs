@@ -87,13 +87,12 @@ pub fn exec(
 
     oom_score(process, at, proc, &mut steps, &mut problems);
     steps.push(&Op::AllCpus {}, "");
-    cgroup.reserve(&mut steps);
+    // The process appears among those of the container: whatever it holds, they may reach.
+    cgroup.reserve(true, &mut steps);
+    steps.push(&Op::Forget { slot: proc }, "");
     steps.push(&Op::Join { namespace: init, kinds: own & !user_and_cgroup }, "/linux/namespaces");
-    let into = cgroup.born_into();
-    steps.push(
-        &Op::Clone { flags: 0, cgroup: into.unwrap_or(init), into_cgroup: into.is_some() },
-        "/linux/namespaces",
-    );
+    let op = Op::Clone { flags: 0, cgroup: init, into_cgroup: false };
+    steps.push(&op, "/linux/namespaces");
 
     steps.push(&Op::Sync { point: sync::SPAWNED }, "");
     cgroup.enter(&mut steps);

@@ -88,10 +88,10 @@ pub fn plan_mounts(
     if !is_directory {
         return unusable(&path, "not a directory", problems);
     }
-    let change = Change { propagation: default_propagation & !libc::MS_REC, ..Change::default() };
-    if change.propagation != libc::MS_SHARED
-        && let Err(errno) = mount::set_attributes(&tree, change, true)
-    {
+    // Whatever the root's propagation will be: while it is put together, nothing that is mounted
+    // in it may reach the host.
+    let change = Change { propagation: libc::MS_SLAVE, ..Change::default() };
+    if let Err(errno) = mount::set_attributes(&tree, change, true) {
         return unusable(&path, &errno_text(errno as i32), problems);
     }
     steps.push(&Op::Propagation { flags: libc::MS_SLAVE | libc::MS_REC }, "");
@@ -156,7 +156,7 @@ pub fn plan_root(config: &Config<'_>, around: &Around<'_>, steps: &mut Steps) {
     // The rest was decided before the tree was cloned; these two hold for the new root only.
     let flags = propagation(config, &mut Problems::default()).unwrap_or(0);
     let kind = flags & !libc::MS_REC;
-    if matches!(kind, libc::MS_SHARED | libc::MS_UNBINDABLE) {
+    if matches!(kind, libc::MS_SHARED | libc::MS_UNBINDABLE | libc::MS_PRIVATE) {
         let op = Op::Attributes {
             target: Text::new("/"),
             set: 0,

@@ -9,6 +9,7 @@ use crate::plan::{CgroupSteps, Steps};
 use crate::sys::mount::{self, Change, attr};
 use husk_init::wire::{Op, Slot, Text, Texts, lookup};
 use nix::sys::stat::{SFlag, fstat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::os::fd::OwnedFd;
 
 /// The longest value that fsconfig(2) takes, with its NUL.
@@ -338,6 +339,12 @@ fn bind(
             return;
         }
     };
+    if target.as_str() == "/proc" && !is_procfs(&tree) {
+        let reason = format!("{target} cannot be mounted: {source} is not a procfs");
+        let hint = "what is written to files of /proc must reach the kernel";
+        problems.refuse_with(Code::MOUNT, at.key("source"), reason, hint);
+        return;
+    }
     let is_directory = fstat(&tree)
         .is_ok_and(|s| SFlag::from_bits_truncate(s.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR);
     super::idmap::apply(config, mount, options, &tree, at, around.namespaces, problems);
@@ -351,6 +358,10 @@ fn bind(
     let lookup = if is_directory { lookup::DIRECTORY } else { 0 };
     let tree = steps.descriptor(tree);
     steps.push(&Op::Attach { tree, target: Text::new(target.as_str()), lookup }, at);
+}
+
+fn is_procfs(tree: &OwnedFd) -> bool {
+    fstatfs(tree).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
 /// Gives a detached tree its attributes and propagation, in as few calls as they need.

@@ -26,6 +26,21 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<(), Errno> {
     Errno::result(answer).map(drop)
 }
 
+/// A resource limit of this process, soft and hard.
+///
+/// # Errors
+/// `EINVAL` for a resource that the kernel does not know.
+pub fn limit(resource: u32) -> Result<(u64, u64), Errno> {
+    let mut limit = [0u64; 2];
+    let new = std::ptr::null::<libc::c_void>();
+    // SAFETY: writes a struct rlimit64.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, new, limit.as_mut_ptr()) };
+    Errno::result(answer)?;
+    let [soft, hard] = limit;
+    Ok((soft, hard))
+}
+
 /// Sets a resource limit of a process; returns nothing of the former one.
 ///
 /// # Errors
