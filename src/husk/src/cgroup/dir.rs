@@ -5,7 +5,7 @@
 
 use nix::dir::Dir as Listing;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, fstatfs, statfs};
 use nix::unistd::{UnlinkatFlags, read, unlinkat, write};
@@ -26,7 +26,7 @@ pub(super) struct Dir {
 impl Dir {
     /// Opens the directory `path` of the host.
     pub(super) fn open(path: &str) -> Result<Self, Errno> {
-        let fd = open(path, directory_flags(), Mode::empty())?;
+        let fd = open_path(path, directory_flags())?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -81,6 +81,24 @@ impl Dir {
     /// The whole file `name`.
     pub(super) fn read(&self, name: &str) -> Result<String, Errno> {
         read_text(self.open_for_read(name)?.as_fd())
+    }
+
+    /// The file `name`, which has one short line: no second call looks for an end.
+    pub(super) fn read_line(&self, name: &str) -> Result<String, Errno> {
+        let fd = self.open_for_read(name)?;
+        let mut line = [0_u8; 4096];
+        for _ in 0..MOST_INTERRUPTS {
+            match read(&fd, &mut line) {
+                Ok(n) => {
+                    let line = line.get(..n).unwrap_or_default();
+                    let line = std::str::from_utf8(line).map_err(|_| Errno::EILSEQ)?;
+                    return Ok(line.trim().to_owned());
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(Errno::EINTR)
     }
 
     /// Removes the directory `name` below this one.
@@ -147,8 +165,19 @@ pub(super) fn rmdir(path: &str) -> Result<(), Errno> {
 
 /// The whole of a small file of the host, such as `/proc/self/cgroup`.
 pub(super) fn read_file(path: &str) -> Result<String, Errno> {
-    let fd = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let fd = open_path(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC)?;
     read_text(fd.as_fd())
+}
+
+/// Opens the file `path` of the host for writing, if it is in a cgroup file system.
+pub(super) fn open_file_for_write(path: &str) -> Result<OwnedFd, Errno> {
+    let fd = open_path(path, OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)?;
+    if is_cgroup(fstatfs(&fd)?.filesystem_type()) { Ok(fd) } else { Err(Errno::ENOTSUP) }
+}
+
+/// openat(2), since musl's open(2) sets close-on-exec once more with a call of its own.
+fn open_path(path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+    openat(AT_FDCWD, path, flags, Mode::empty())
 }
 
 /// Hands `value` to a control file in one call, as the kernel wants it.

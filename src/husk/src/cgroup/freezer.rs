@@ -126,7 +126,7 @@ fn freeze_v1(dir: &Dir, mut time: Backoff) -> Result<(), Errno> {
     let mut tries: u32 = 0;
     loop {
         dir.write(file, "FROZEN")?;
-        if dir.read(file)?.trim() == "FROZEN" {
+        if dir.read_line(file)? == "FROZEN" {
             return Ok(());
         }
         // New processes may appear as fast as the old ones stop; a moment of running lets them
@@ -167,22 +167,21 @@ pub(super) fn wait_for_event(dir: &Dir, wanted: &str, time: &Backoff) -> Result<
 }
 
 fn state_v1(dir: &Dir) -> Result<FreezerState, Errno> {
-    let state = dir.read("freezer.state")?;
-    let state = match state.trim() {
+    let state = match dir.read_line("freezer.state")?.as_str() {
         "FROZEN" => FreezerState::Frozen,
         "FREEZING" => FreezerState::Freezing,
         _ => return Ok(FreezerState::Thawed),
     };
     // 0: only a cgroup above is frozen. Kernels before 3.8 have no such file.
-    match dir.read("freezer.self_freezing") {
-        Ok(itself) if itself.trim() == "0" => Ok(FreezerState::Thawed),
+    match dir.read_line("freezer.self_freezing") {
+        Ok(itself) if itself == "0" => Ok(FreezerState::Thawed),
         Ok(_) | Err(Errno::ENOENT) => Ok(state),
         Err(errno) => Err(errno),
     }
 }
 
 fn state_v2(dir: &Dir) -> Result<FreezerState, Errno> {
-    if dir.read("cgroup.freeze")?.trim() != "1" {
+    if dir.read_line("cgroup.freeze")? != "1" {
         return Ok(FreezerState::Thawed);
     }
     let frozen = dir.read("cgroup.events")?.lines().any(|line| line == "frozen 1");

@@ -64,6 +64,11 @@ impl Member {
         Self { part, dir: cell }
     }
 
+    /// The directory, if it is open already.
+    pub(super) fn opened(&self) -> Option<&Dir> {
+        self.dir.get()
+    }
+
     /// The directory; ENOENT when it is gone.
     pub(super) fn dir(&self) -> Result<&Dir, Errno> {
         if let Some(dir) = self.dir.get() {

@@ -4,7 +4,7 @@
 //! some ten milliseconds. A process that is born in its cgroup (`CLONE_INTO_CGROUP`, version 2), or
 //! that moves itself while it has one thread (`0` into `tasks`, version 1), does not wait.
 
-use super::dir::{Dir, read_file};
+use super::dir::{Dir, open_file_for_write, read_file};
 use super::group::{Cgroup, Member, failed};
 use super::layout::{Version, own_cgroup};
 use super::path::sub_path;
@@ -71,7 +71,7 @@ impl SubCgroup {
 impl Cgroup {
     /// The way into the container's cgroup.
     ///
-    /// System calls: one for each hierarchy, or two where its directory was not open.
+    /// System calls: one for each hierarchy, or two to four where its directory was not open.
     ///
     /// # Errors
     /// [`Code::CGROUP_FAILED`] when the cgroup is gone or cannot be opened.
@@ -164,8 +164,11 @@ fn directory(member: &Member, sub: &str) -> Result<OwnedFd, Error> {
 }
 
 fn tasks(member: &Member, sub: &str) -> Result<OwnedFd, Error> {
-    let file = if sub.is_empty() { "tasks".to_owned() } else { format!("{sub}/tasks") };
-    let opened = member.dir().and_then(|dir| dir.open_for_write(&file));
+    let slash = if sub.is_empty() { "" } else { "/" };
+    let opened = match member.opened() {
+        Some(dir) => dir.open_for_write(&format!("{sub}{slash}tasks")),
+        None => open_file_for_write(&format!("{}/{sub}{slash}tasks", member.part.directory())),
+    };
     opened.map_err(|errno| gone(member, sub, errno))
 }
 

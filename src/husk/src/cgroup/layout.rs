@@ -119,7 +119,7 @@ impl Layout {
         }
         let Some(hierarchy) = self.hierarchies.first() else { return Ok(Vec::new()) };
         let text = Dir::open(&hierarchy.mount)
-            .and_then(|dir| dir.read("cgroup.controllers"))
+            .and_then(|dir| dir.read_line("cgroup.controllers"))
             .map_err(|e| failed("read cgroup.controllers of", &hierarchy.mount, "open", e))?;
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }

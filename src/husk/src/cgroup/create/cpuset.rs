@@ -1,39 +1,45 @@
 //! The cpuset hierarchy of v1, where a new cgroup has no CPU and no memory until it is given some,
-//! and so have its parents.
+//! and can be given none before its parent has some.
 
-use super::directory::{Made, make_path};
 use crate::cgroup::dir::Dir;
 use crate::cgroup::group::{Part, failed};
 use crate::cgroup::path::parent;
+use crate::cgroup::write::Write;
 use crate::error::Failure;
 use nix::errno::Errno;
 
 const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 
-/// Makes the parents of `part` and fills those that are empty, from the top.
-pub(super) fn make_parents(part: &Part, made: &mut Made) -> Result<(), Failure> {
-    let path = part.path.as_str();
-    for (at, _) in path.match_indices('/').skip(1) {
-        let directory = format!("{}{}", part.mount, path.get(..at).unwrap_or_default());
-        make_path(&part.mount, &directory, made)?;
-        fill(&open(&directory)?)?;
+/// Gives a cgroup what its parent has, for the files that `writes` do not write. Parents that are
+/// empty, as those that were just made, are filled first, from the top.
+/// In a cgroup that was there before, what it has stays.
+pub(super) fn fill(part: &Part, dir: &Dir, fresh: bool, writes: &[Write]) -> Result<(), Failure> {
+    let above = open(parent(dir.path()))?;
+    for file in FILES {
+        let mut value = read(&above, file)?;
+        if value.is_empty() {
+            fill_parents(part, file)?;
+            value = read(&above, file)?;
+        }
+        let given = writes.iter().any(|write| write.file == file);
+        if !given && (fresh || read(dir, file)?.is_empty()) {
+            set(dir, file, &value)?;
+        }
     }
     Ok(())
 }
 
-/// Gives a cgroup what its parent has, where it has nothing.
-pub(super) fn fill(dir: &Dir) -> Result<(), Failure> {
-    let mut above = None;
-    for file in FILES {
-        if !read(dir, file)?.trim().is_empty() {
-            continue;
+fn fill_parents(part: &Part, file: &str) -> Result<(), Failure> {
+    let mut value = read(&open(&part.mount)?, file)?;
+    let path = part.path.as_str();
+    for (at, _) in path.match_indices('/').skip(1) {
+        let dir = open(&format!("{}{}", part.mount, path.get(..at).unwrap_or_default()))?;
+        let own = read(&dir, file)?;
+        if own.is_empty() {
+            set(&dir, file, &value)?;
+        } else {
+            value = own;
         }
-        let above = match &mut above {
-            Some(dir) => dir,
-            none => none.insert(open(parent(dir.path()))?),
-        };
-        let value = read(above, file)?;
-        dir.write(file, value.trim()).map_err(|errno| refused("write", dir, file, errno))?;
     }
     Ok(())
 }
@@ -43,7 +49,11 @@ fn open(directory: &str) -> Result<Dir, Failure> {
 }
 
 fn read(dir: &Dir, file: &str) -> Result<String, Failure> {
-    dir.read(file).map_err(|errno| refused("read", dir, file, errno))
+    dir.read_line(file).map_err(|errno| refused("read", dir, file, errno))
+}
+
+fn set(dir: &Dir, file: &str, value: &str) -> Result<(), Failure> {
+    dir.write(file, value).map_err(|errno| refused("write", dir, file, errno))
 }
 
 fn refused(call: &'static str, dir: &Dir, file: &str, errno: Errno) -> Failure {

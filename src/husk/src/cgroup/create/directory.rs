@@ -34,11 +34,7 @@ impl Drop for Made {
 
 /// Makes the directory of `part` with its parents; whether it is new.
 pub(super) fn make(part: &Part, made: &mut Made) -> Result<bool, Failure> {
-    make_path(&part.mount, &part.directory(), made)
-}
-
-/// Makes `directory`, below `mount`, with its parents; whether it is new.
-pub(super) fn make_path(mount: &str, directory: &str, made: &mut Made) -> Result<bool, Failure> {
+    let (mount, directory) = (part.mount.as_str(), &part.directory());
     for _ in 0..MOST_RACES {
         match make_one(directory, made) {
             Ok(fresh) => return Ok(fresh),

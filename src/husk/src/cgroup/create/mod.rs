@@ -38,13 +38,12 @@ impl CgroupPlan {
         let part = &plan.part;
         let is_cpuset = part.has("cpuset");
         let directory = part.directory();
-        if is_cpuset {
-            cpuset::make_parents(part, made)?;
-        }
         let fresh = make(part, made)?;
         let limits = self.version == Version::V2;
-        let is_freezer = part.has("freezer") || part.is_unified();
-        let untouched = plan.writes.is_empty() && !is_cpuset && !is_freezer && !limits;
+        // Only what is below a frozen cgroup is born frozen, and the root never is.
+        let below_root = part.path.as_str().rfind('/') == Some(0);
+        let may_be_frozen = (part.has("freezer") || part.is_unified()) && !(fresh && below_root);
+        let untouched = plan.writes.is_empty() && !is_cpuset && !may_be_frozen && !limits;
         if fresh && untouched {
             return Ok(None);
         }
@@ -53,17 +52,19 @@ impl CgroupPlan {
         if !fresh {
             require_empty(&dir, part)?;
         }
-        require_thawed(&dir, part)?;
+        if may_be_frozen {
+            require_thawed(&dir, part)?;
+        }
         if limits {
             v2::enable_controllers(part, &dir, &self.controllers, &plan.writes)?;
             if !fresh {
                 v2::check_usage(&dir, &self.usage_checks)?;
             }
         }
-        apply(&dir, &plan.writes)?;
         if is_cpuset {
-            cpuset::fill(&dir)?;
+            cpuset::fill(part, &dir, fresh, &plan.writes)?;
         }
+        apply(&dir, &plan.writes)?;
         if let Some(program) = self.program.as_ref().filter(|_| limits) {
             v2::set_program(&dir, program, fresh)?;
         }
@@ -97,15 +98,10 @@ fn require_empty(dir: &Dir, part: &Part) -> Result<(), Failure> {
 /// Refuses a cgroup that is frozen, or is below a frozen one: a process started there would stand
 /// still before it can say anything.
 fn require_thawed(dir: &Dir, part: &Part) -> Result<(), Failure> {
-    let below_root = part.path.as_str().rfind('/') == Some(0);
-    let (file, frozen) = if part.has("freezer") {
-        ("freezer.state", "FR")
-    } else if part.is_unified() && !below_root {
-        ("cgroup.events", "frozen 1")
-    } else {
-        return Ok(());
-    };
-    match dir.read(file) {
+    let (file, frozen) =
+        if part.is_unified() { ("cgroup.events", "frozen 1") } else { ("freezer.state", "FR") };
+    // Both are a few short lines.
+    match dir.read_line(file) {
         Ok(text) if text.lines().any(|line| line.starts_with(frozen)) => {
             let doing = format!("container's cgroup is unexpectedly frozen: {}", dir.path());
             Err(in_use(doing, part))

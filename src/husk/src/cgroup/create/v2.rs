@@ -60,7 +60,7 @@ fn controller(write: &Write) -> &str {
 fn missing(dir: &Dir, wanted: &[String]) -> Result<Vec<String>, Failure> {
     let file = "cgroup.controllers";
     let text = dir
-        .read(file)
+        .read_line(file)
         .map_err(|errno| failed(format!("read {}/{file}", dir.path()), "read", errno))?;
     let has = |name: &String| text.split_whitespace().any(|n| n == name);
     Ok(wanted.iter().filter(|name| !has(name)).cloned().collect())
@@ -93,8 +93,7 @@ fn hand_down(part: &Part, controllers: &[String]) -> Result<Option<(String, Errn
 /// Below a threaded cgroup nothing can be run but in another threaded one, and that has no
 /// controllers of memory or devices.
 fn become_threaded(dir: &Dir, missing: &[String], writes: &[Write]) -> Result<(), Failure> {
-    let kind = dir.read("cgroup.type").unwrap_or_default();
-    if kind.trim() != "domain invalid" {
+    if dir.read_line("cgroup.type").unwrap_or_default() != "domain invalid" {
         return Ok(());
     }
     let domain = writes.iter().find(|w| {
