@@ -77,8 +77,15 @@ fn hand_down(part: &Part, controllers: &[String]) -> Result<Option<(String, Errn
         let above = format!("{}{}", part.mount, path.get(..at).unwrap_or_default());
         let dir =
             Dir::open(&above).map_err(|errno| failed(format!("open {above}"), "open", errno))?;
-        if dir.write(file, &all.join(" ")).is_ok() {
-            continue;
+        match dir.write(file, &all.join(" ")) {
+            Ok(()) => continue,
+            // It has processes. Asking for single ones would get some, and make it threaded, which
+            // is no more to be undone.
+            Err(Errno::EBUSY) => {
+                refused = Some((above, Errno::EBUSY));
+                continue;
+            }
+            Err(_) => {}
         }
         // One that cannot be had spoils the others: ask for each.
         for one in &all {

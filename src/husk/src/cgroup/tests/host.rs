@@ -1,8 +1,9 @@
 //! A cgroup of one's own for a test, and processes in it.
 
-use crate::cgroup::dir::{Dir, rmdir};
-use crate::cgroup::processes::walk_tree;
-use crate::cgroup::{Cgroup, CgroupPlan, Join, Layout, Request, Version};
+use crate::cgroup::dir::Dir;
+use crate::cgroup::group::{Member, Part};
+use crate::cgroup::path::CgroupPath;
+use crate::cgroup::{Cgroup, CgroupPlan, Hierarchy, Join, Layout, Request, Version};
 use crate::config::Resources;
 use crate::error::{Error, Problems};
 use std::io::{BufRead, BufReader};
@@ -95,12 +96,13 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        for hierarchy in self.layout.hierarchies() {
-            let path = format!("{}{}", hierarchy.mount, self.parent);
-            let Ok(top) = Dir::open(&path) else { continue };
-            let _ = walk_tree(top, &mut |_| Ok(()), &mut |above, name| above.rmdir(name));
-            let _ = rmdir(&path);
-        }
+        // Also what a failed test has left running.
+        let path = CgroupPath::parse(&self.parent).unwrap();
+        let part = |h: &Hierarchy| Member::new(Part::new(&h.names, &h.mount, path.clone()), None);
+        let parts = self.layout.hierarchies().iter().map(part).collect();
+        let parent = Cgroup { version: self.layout.version(), parts };
+        let _ = parent.kill(LONG);
+        let _ = parent.remove(LONG);
     }
 }
 
