@@ -89,17 +89,21 @@ pub fn life(
         for (number, peer) in turns(peers, round) {
             let id = format!("bench-{}-{round}", peer.name);
             for (name, samples) in &mut all {
-                let sample = match *name {
-                    "create" => timed(stage, peer, &["create", "--bundle", &bundle, &id])?,
-                    "exec" => timed(stage, peer, &["exec", &id, "/bin/noop"])?,
-                    "kill" => timed(stage, peer, &["kill", &id, "KILL"])?,
+                let taken = match *name {
+                    "create" => timed(stage, peer, &["create", "--bundle", &bundle, &id]),
+                    "exec" => timed(stage, peer, &["exec", &id, "/bin/noop"]),
+                    "kill" => timed(stage, peer, &["kill", &id, "KILL"]),
                     "delete" => {
                         // Not part of it: the end of the container's processes.
                         reap_all()?;
-                        timed(stage, peer, &["delete", &id])?
+                        timed(stage, peer, &["delete", &id])
                     }
-                    plain => timed(stage, peer, &[plain, &id])?,
+                    plain => timed(stage, peer, &[plain, &id]),
                 };
+                // A container that stayed behind would hold our output open.
+                let sample = taken.inspect_err(|_| {
+                    let _ = timed(stage, peer, &["delete", "--force", &id]);
+                })?;
                 if round > 0
                     && let Some(list) = samples.get_mut(number)
                 {
