@@ -1,14 +1,14 @@
 //! All of it in order: choose the image, unpack its layers, write its config.json,
 //! put the bundle in its place.
 
+use crate::choice::{Choice, Chosen};
 use crate::config::{self, Options};
 use crate::digest::Algorithm;
-use crate::document::{MAX_DOCUMENT, Platform};
 use crate::error::{Context as _, Error, Result};
 use crate::extract::{Extractor, Rules};
 use crate::layer::{Limits, Stream};
 use crate::reference::ImageName;
-use crate::source::{self, Image, Layer};
+use crate::source::Layer;
 use crate::staging::Staging;
 use crate::tar::Reader;
 use serde_json::{Value, json};
@@ -16,17 +16,15 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 /// Bytes that may follow the end of a layer's archive when nothing else bounds them.
-const MAX_PADDING: u64 = 1 << 30;
+pub(crate) const MAX_PADDING: u64 = 1 << 30;
 
 /// An order to unpack.
 #[derive(Clone)]
 pub struct Order {
     /// The image.
-    pub image: ImageName,
+    pub choice: Choice,
     /// Where the bundle goes.
     pub bundle: PathBuf,
-    /// Which of several platforms; the host's if not said.
-    pub platform: Option<Platform>,
     /// How layers are unpacked. Whether whiteouts count is decided by the image.
     pub rules: Rules,
     /// What goes into config.json.
@@ -35,8 +33,6 @@ pub struct Order {
     pub mode: u32,
     /// Replace an older bundle.
     pub force: bool,
-    /// Bytes that one document may have.
-    pub max_document: u64,
     /// Who may end the work.
     pub limits: Limits,
 }
@@ -45,14 +41,12 @@ impl Order {
     /// An order with every default.
     pub fn new(image: ImageName, bundle: impl Into<PathBuf>) -> Self {
         Self {
-            image,
+            choice: Choice::new(image),
             bundle: bundle.into(),
-            platform: None,
             rules: Rules::default(),
             config: Options::default(),
             mode: 0o700,
             force: false,
-            max_document: MAX_DOCUMENT,
             limits: Limits::default(),
         }
     }
@@ -95,17 +89,6 @@ impl Report {
     }
 }
 
-fn platform_of(image: &Image, wanted: &Platform) -> Platform {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    let config = &image.config;
-    match text(&config.architecture) {
-        architecture if architecture.is_empty() => wanted.clone(),
-        architecture => {
-            Platform { os: text(&config.os), architecture, variant: text(&config.variant) }
-        }
-    }
-}
-
 /// Reads one layer to its end into `extractor`, with all its digests checked.
 fn unpack_layer(extractor: &mut Extractor, layer: &Layer, order: &Order) -> Result<()> {
     let algorithm = layer.diff_id.as_ref().map_or(Algorithm::Sha256, |id| id.algorithm());
@@ -120,25 +103,9 @@ fn unpack_layer(extractor: &mut Extractor, layer: &Layer, order: &Order) -> Resu
 
 /// Does the work. On any error nothing is left of it.
 pub fn unpack(order: &Order) -> Result<Report> {
-    let image_context = || format!("image {}", order.image);
-    let wanted = order.platform.clone().unwrap_or_else(Platform::host);
-    let image = source::open(
-        &order.image,
-        &wanted,
-        order.max_document,
-        order.rules.max_size.map(|size| size.saturating_add(1 << 28)),
-        &order.limits,
-    )
-    .context(image_context)?;
-    let platform = platform_of(&image, &wanted);
-    let mut warnings = Vec::new();
-    if wanted.rank(&platform).is_none() {
-        if order.platform.is_some() {
-            return Err(Error::not_found(format!("it is for {platform}, not for {wanted}")))
-                .context(image_context);
-        }
-        warnings.push(format!("the image is for {platform}, this machine is {wanted}"));
-    }
+    let image_context = || format!("image {}", order.choice.image);
+    let spool = order.rules.max_size.map(|size| size.saturating_add(1 << 28));
+    let Chosen { image, platform, mut warnings } = order.choice.open(spool, &order.limits)?;
 
     let bundle_context = || format!("bundle {}", order.bundle.display());
     let staging = Staging::new(&order.bundle, order.mode, order.force).context(bundle_context)?;
@@ -152,10 +119,7 @@ pub fn unpack(order: &Order) -> Result<Report> {
         extractor.layer(&mut nothing)?;
     }
     for (n, layer) in image.layers.iter().enumerate() {
-        let name = || match layer.digest.as_ref().or(layer.diff_id.as_ref()) {
-            Some(digest) => format!("layer {} of {count} ({digest})", n + 1),
-            None => "root file system".into(),
-        };
+        let name = || layer.title(n, count);
         if let Some(warning) = layer.compression_warning().context(image_context)? {
             warnings.push(format!("{}: {warning}", name()));
         }

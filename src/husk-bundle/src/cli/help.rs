@@ -1,13 +1,13 @@
 //! The help texts.
 
-use super::options::{Group, OPTIONS, Spec};
+use super::options::{Group, OPTIONS, Spec, Verb};
 use std::fmt::Write as _;
 
 /// What help was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     Program,
-    Unpack,
+    Command(Verb),
 }
 
 const PROGRAM: &str = "\
@@ -16,6 +16,7 @@ and a root file system, from which an OCI runtime starts a container.
 
 Usage:
   husk-bundle unpack [options] IMAGE BUNDLE [-- WORDS...]
+  husk-bundle verify [options] IMAGE
   husk-bundle unpack --help        all options
   husk-bundle --version
 
@@ -30,7 +31,15 @@ Usage: husk-bundle unpack [options] IMAGE BUNDLE [-- WORDS...]
 
 Unpacks IMAGE into the new directory BUNDLE. WORDS, if given, replace the command of
 the image. Every size and digest is verified; BUNDLE appears whole or not at all.
+";
 
+const VERIFY: &str = "\
+Usage: husk-bundle verify [options] IMAGE
+
+Reads IMAGE to its end and checks every size, digest and diff id. Writes nothing.
+";
+
+const IMAGE: &str = "
 IMAGE is one of
   oci:DIR[:NAME]             an image layout directory
   oci-archive:FILE[:NAME]    the same in a tar, which may be compressed
@@ -42,9 +51,11 @@ NAME is a name or tag in the image; @DIGEST and @N (the Nth, from 0) work in its
 FILE may be - for standard input.
 ";
 
-const END: &str = "
+const STATUS: &str = "
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no such image or platform.
+";
 
+const EXAMPLES: &str = "
 For example:
   husk-bundle unpack oci:alpine ./bundle
   husk-bundle unpack --tty docker-archive:app.tar:app:1.2 ./bundle -- sh
@@ -60,13 +71,21 @@ fn heading(spec: &Spec) -> String {
 
 /// The text for a topic.
 pub fn text(topic: Topic) -> String {
-    if topic == Topic::Program {
-        return PROGRAM.into();
-    }
-    let mut out = UNPACK.to_owned();
+    let verb = match topic {
+        Topic::Program => return PROGRAM.into(),
+        Topic::Command(verb) => verb,
+    };
+    let mut out = match verb {
+        Verb::Unpack => UNPACK.to_owned() + IMAGE,
+        Verb::Verify => VERIFY.to_owned() + IMAGE,
+    };
     for (group, title) in Group::ALL {
+        let listed = || OPTIONS.iter().filter(|spec| spec.group == group && spec.serves(verb));
+        if listed().next().is_none() {
+            continue;
+        }
         let _ = write!(out, "\n{title}:\n");
-        for spec in OPTIONS.iter().filter(|spec| spec.group == group) {
+        for spec in listed() {
             let heading = heading(spec);
             let mut lines = spec.help.lines();
             if heading.len() < 30 {
@@ -79,7 +98,7 @@ pub fn text(topic: Topic) -> String {
             }
         }
     }
-    out + END
+    out + STATUS + if verb == Verb::Unpack { EXAMPLES } else { "" }
 }
 
 #[cfg(test)]
@@ -88,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_option_is_in_the_help_and_lines_fit() {
-        let text = text(Topic::Unpack);
+        let text = text(Topic::Command(Verb::Unpack));
         for spec in &OPTIONS {
             assert!(text.contains(&format!("--{}", spec.long)), "{}", spec.long);
         }

@@ -7,6 +7,7 @@ mod parse;
 use crate::error::{Error, Kind, Result};
 use crate::layer::Limits;
 use crate::unpack::unpack;
+use crate::verify::verify;
 use parse::{Command, Output};
 use std::ffi::OsString;
 use std::io::Write;
@@ -52,27 +53,53 @@ fn try_run(
         Command::Unpack(mut order, output) => {
             order.limits = limits.clone();
             let report = unpack(&order)?;
-            if output == Output::Json {
-                return writeln!(out, "{}", report.to_json()).map_err(cannot_write);
-            }
-            if output != Output::Quiet {
-                for warning in &report.warnings {
-                    let _ = writeln!(err, "husk-bundle: warning: {warning}");
-                }
-            }
-            if output == Output::Verbose {
-                let digest = report.digest.as_deref().unwrap_or("no digest");
-                let _ = writeln!(
-                    err,
-                    "husk-bundle: {} ({}, {digest}): {} layers, {} entries, {} bytes",
-                    report.bundle.display(),
-                    report.platform,
-                    report.layers,
-                    report.entries,
-                    report.bytes
-                );
-            }
-            Ok(())
+            let summary = format!(
+                "{} ({}, {}): {} layers, {} entries, {} bytes",
+                report.bundle.display(),
+                report.platform,
+                report.digest.as_deref().unwrap_or("no digest"),
+                report.layers,
+                report.entries,
+                report.bytes
+            );
+            say(output, &report.to_json(), &report.warnings, &summary, out, err)
+        }
+        Command::Verify(choice, output) => {
+            let found = verify(&choice, limits)?;
+            let summary = format!(
+                "{} ({}, {}): {} layers, {} entries, {} bytes, all as promised",
+                choice.image,
+                found.platform,
+                found.digest.as_deref().unwrap_or("no digest"),
+                found.layers,
+                found.entries,
+                found.bytes
+            );
+            say(output, &found.to_json(), &found.warnings, &summary, out, err)
         }
     }
+}
+
+/// Reports what was done, in the form that was asked for.
+fn say(
+    output: Output,
+    document: &serde_json::Value,
+    warnings: &[String],
+    summary: &str,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<()> {
+    if output == Output::Json {
+        return writeln!(out, "{document}")
+            .map_err(|error| Error::from(error).in_context("writing the output"));
+    }
+    if output != Output::Quiet {
+        for warning in warnings {
+            let _ = writeln!(err, "husk-bundle: warning: {warning}");
+        }
+    }
+    if output == Output::Verbose {
+        let _ = writeln!(err, "husk-bundle: {summary}");
+    }
+    Ok(())
 }

@@ -56,6 +56,25 @@ pub struct Spec {
     pub help: &'static str,
 }
 
+/// Commands that take options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Unpack,
+    Verify,
+}
+
+impl Spec {
+    /// Whether a command takes the option.
+    pub fn serves(&self, verb: Verb) -> bool {
+        verb == Verb::Unpack
+            || self.group == Group::Image
+            || matches!(
+                self.id,
+                Id::MaxDocument | Id::Json | Id::Quiet | Id::Verbose | Id::Help | Id::Version
+            )
+    }
+}
+
 /// Headings of the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {

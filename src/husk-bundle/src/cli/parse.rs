@@ -2,7 +2,8 @@
 //! only what is meant.
 
 use super::help::Topic;
-use super::options::{Id, OPTIONS, Spec};
+use super::options::{Id, OPTIONS, Spec, Verb};
+use crate::choice::Choice;
 use crate::config::{self, Profile, Seccomp, Volumes};
 use crate::document::{self, Platform};
 use crate::error::{Context as _, Error, Result};
@@ -27,6 +28,7 @@ pub enum Command {
     Help(Topic),
     Version,
     Unpack(Box<Order>, Output),
+    Verify(Choice, Output),
 }
 
 /// Bytes that a file named by an option may have.
@@ -51,8 +53,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Ok(Command::Help(Topic::Program))
         }
         Some(lexopt::Arg::Long("version")) => Ok(Command::Version),
-        Some(lexopt::Arg::Value(command)) => match text(command)?.as_str() {
-            "unpack" => unpack(parser),
+        Some(lexopt::Arg::Value(name)) => match text(name)?.as_str() {
+            "unpack" => command(parser, Verb::Unpack),
+            "verify" => command(parser, Verb::Verify),
             "help" => Ok(Command::Help(Topic::Program)),
             other => Err(Error::usage(format!("there is no command {}", quoted(other)))),
         },
@@ -60,11 +63,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
     }
 }
 
-fn unpack(mut parser: lexopt::Parser) -> Result<Command> {
+fn command(mut parser: lexopt::Parser, verb: Verb) -> Result<Command> {
+    let wanted = if verb == Verb::Unpack { 2 } else { 1 };
     let mut settings = Settings::default();
     let mut names: Vec<OsString> = Vec::new();
     loop {
-        if names.len() == 2 {
+        if verb == Verb::Unpack && names.len() == wanted {
             // What follows the bundle is for the container only behind "--", so that a
             // misplaced option is not taken for a word of the command.
             if let Some(mut rest) = parser.try_raw_args()
@@ -78,9 +82,13 @@ fn unpack(mut parser: lexopt::Parser) -> Result<Command> {
         let Some(arg) = parser.next().map_err(usage)? else { break };
         let spec = match arg {
             lexopt::Arg::Value(name) => {
-                if names.len() == 2 {
+                if names.len() == wanted {
+                    let hint = match verb {
+                        Verb::Unpack => "; words for the container stand behind --",
+                        Verb::Verify => "",
+                    };
                     return Err(Error::usage(format!(
-                        "unexpected {}; words for the container stand behind --",
+                        "unexpected {}{hint}",
                         quoted(&name.to_string_lossy())
                     )));
                 }
@@ -90,13 +98,15 @@ fn unpack(mut parser: lexopt::Parser) -> Result<Command> {
             lexopt::Arg::Long(long) => OPTIONS.iter().find(|spec| spec.long == long),
             lexopt::Arg::Short(short) => OPTIONS.iter().find(|spec| spec.short == Some(short)),
         };
-        let Some(spec) = spec else { return Err(usage(arg.unexpected())) };
+        let Some(spec) = spec.filter(|spec| spec.serves(verb)) else {
+            return Err(usage(arg.unexpected()));
+        };
         let value = match spec.value {
             Some(_) => text(parser.value().map_err(usage)?)?,
             None => String::new(),
         };
         match spec.id {
-            Id::Help => return Ok(Command::Help(Topic::Unpack)),
+            Id::Help => return Ok(Command::Help(Topic::Command(verb))),
             Id::Version => return Ok(Command::Version),
             _ => settings.set(spec, value).map_err(|error| match error.to_string() {
                 text if text.starts_with("--") => error,
@@ -104,14 +114,21 @@ fn unpack(mut parser: lexopt::Parser) -> Result<Command> {
             })?,
         }
     }
+    let Settings { mut order, output } = settings;
     let mut names = names.into_iter();
-    let (Some(image), Some(bundle)) = (names.next(), names.next()) else {
-        return Err(Error::usage("unpack needs an IMAGE and a BUNDLE"));
-    };
-    let mut order = settings.order;
-    order.image = ImageName::parse(&text(image)?)?;
-    order.bundle = PathBuf::from(bundle);
-    Ok(Command::Unpack(Box::new(order), settings.output))
+    match (verb, names.next(), names.next()) {
+        (Verb::Unpack, Some(image), Some(bundle)) => {
+            order.choice.image = ImageName::parse(&text(image)?)?;
+            order.bundle = PathBuf::from(bundle);
+            Ok(Command::Unpack(Box::new(order), output))
+        }
+        (Verb::Verify, Some(image), _) => {
+            order.choice.image = ImageName::parse(&text(image)?)?;
+            Ok(Command::Verify(order.choice, output))
+        }
+        (Verb::Unpack, ..) => Err(Error::usage("unpack needs an IMAGE and a BUNDLE")),
+        (Verb::Verify, ..) => Err(Error::usage("verify needs an IMAGE")),
+    }
 }
 
 struct Settings {
@@ -133,7 +150,7 @@ impl Settings {
         let config = &mut order.config;
         let rules = &mut order.rules;
         match spec.id {
-            Id::Platform => order.platform = Some(Platform::parse(&value)?),
+            Id::Platform => order.choice.platform = Some(Platform::parse(&value)?),
             Id::User => config.user = Some(value),
             Id::Env => config.env.extend(variable(value)?),
             Id::EnvFile => {
@@ -185,7 +202,7 @@ impl Settings {
             Id::MaxSize => rules.max_size = Some(size(&value)?),
             Id::MaxFileSize => rules.max_file_size = Some(size(&value)?),
             Id::MaxEntries => rules.max_entries = Some(size(&value)?),
-            Id::MaxDocument => order.max_document = size(&value)?,
+            Id::MaxDocument => order.choice.max_document = size(&value)?,
             Id::Force => order.force = true,
             Id::BundleMode => {
                 let mode = u32::from_str_radix(&value, 8).ok().filter(|mode| *mode <= 0o777);
@@ -310,7 +327,7 @@ mod tests {
         let order = order(&["unpack", "-t", "oci:x", "b", "--", "sh", "-c", "--", "x"]);
         assert_eq!(order.config.words, ["sh", "-c", "--", "x"]);
         assert!(order.config.tty);
-        assert_eq!((order.image.form, order.bundle), (Form::Oci, "b".into()));
+        assert_eq!((order.choice.image.form, order.bundle), (Form::Oci, "b".into()));
     }
 
     #[test]

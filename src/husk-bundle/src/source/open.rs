@@ -242,6 +242,14 @@ fn from_layout(
 }
 
 impl Layer {
+    /// What it is called in messages; `n` counts from 0.
+    pub fn title(&self, n: usize, count: usize) -> String {
+        match self.digest.as_ref().or(self.diff_id.as_ref()) {
+            Some(digest) => format!("layer {} of {count} ({digest})", n + 1),
+            None => "root file system".into(),
+        }
+    }
+
     /// A warning when the media type names another compression than the content has.
     /// It is only that, because the diff id decides.
     pub fn compression_warning(&self) -> Result<Option<String>> {

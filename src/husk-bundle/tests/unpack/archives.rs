@@ -22,7 +22,7 @@ fn with_reference(form: &str, content: &[u8], reference: &str) -> Result<(), Kin
     let place = Place::new();
     let mut order = place.file(form, content);
     let words = format!("{form}{}{reference}", place.path("image").display());
-    order.image = husk_bundle::reference::ImageName::parse(&words).unwrap();
+    order.choice.image = husk_bundle::reference::ImageName::parse(&words).unwrap();
     place.run(&order).map(drop).map_err(|error| error.kind())
 }
 

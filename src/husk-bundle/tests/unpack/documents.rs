@@ -289,7 +289,7 @@ fn platforms() {
     ] {
         let place = Place::new();
         let mut order = place.layout(for_platforms(LIST));
-        order.platform = Some(Platform::parse(wanted).unwrap());
+        order.choice.platform = Some(Platform::parse(wanted).unwrap());
         match (place.run(&order), expected) {
             (Ok(_), Some(expected)) => {
                 assert_eq!(place.config()["process"]["args"], json!([expected]), "{wanted}");

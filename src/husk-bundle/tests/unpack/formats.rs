@@ -143,6 +143,12 @@ fn sample(root: &Path) {
     sparse.set_len(3 << 20).unwrap();
     use std::os::unix::fs::FileExt as _;
     sparse.write_at(b"middle", 1 << 20).unwrap();
+    // More pieces than fit into one header.
+    let holes = fs::File::create(root.join("holes")).unwrap();
+    holes.set_len(20 << 20).unwrap();
+    for n in 0..60u64 {
+        holes.write_at(format!("piece {n}").as_bytes(), n * 300_000).unwrap();
+    }
     nix::unistd::mkfifo(&root.join("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o620))
         .unwrap();
     nix::unistd::chown(&root.join("empty"), Some(70_000.into()), Some(3_000_000.into())).unwrap();

@@ -57,6 +57,37 @@ fn exit_statuses() {
 }
 
 #[test]
+fn verify_reads_everything_and_writes_nothing() {
+    let place = Place::new();
+    image(&place);
+    let before = tree(place.dir.path());
+    let output = run(&place, &["verify", "--json", "oci:image"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["layers"], &report["entries"]), (&1.into(), &1.into()));
+    assert_eq!(tree(place.dir.path()), before);
+    for (words, status) in [
+        (&["verify", "oci:image:app:1"][..], 0),
+        (&["verify", "oci:image:none"], 3),
+        (&["verify"], 2),
+        (&["verify", "oci:image", "bundle"], 2),
+        (&["verify", "--tty", "oci:image"], 2),
+        (&["verify", "--help"], 0),
+    ] {
+        assert_eq!(run(&place, words).status.code(), Some(status), "{words:?}");
+    }
+    let blobs = place.path("image/blobs/sha256");
+    let largest = fs::read_dir(blobs).unwrap().map(|e| e.unwrap().path());
+    let largest = largest.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let mut content = fs::read(&largest).unwrap();
+    // The one byte of data.
+    content[512] ^= 1;
+    fs::write(&largest, content).unwrap();
+    let output = run(&place, &["verify", "oci:image"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hashes to"));
+}
+
+#[test]
 fn json_output() {
     let place = Place::new();
     image(&place);
