@@ -131,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn an_array_is_no_object() {
+        let text =
+            br#"{"root":["rootfs"],"hooks":[],"process":{"user":[0,0]},"linux":{"seccomp":[]}}"#;
+        let Err(Error::Refused(problems)) = parse(text) else { panic!("taken") };
+        let at: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
+        assert_eq!(at, ["/hooks", "/linux/seccomp", "/process/user", "/root"]);
+        assert!(parse(br#"{"root":null,"hooks":null,"process":{"user":null}}"#).is_ok());
+    }
+
+    #[test]
     fn nul_in_a_string_is_refused() {
         let Err(Error::Refused(problems)) = parse(br#"{"process":{"args":["a\u0000b"]}}"#) else {
             panic!("taken")
