@@ -2,7 +2,7 @@
 
 use super::resources::Resources;
 use super::seccomp::Seccomp;
-use super::value::{List, Map, Str, null_is_default, object};
+use super::value::{List, Map, Str, null_is_default};
 use serde::Deserialize;
 
 /// `linux`.
@@ -25,15 +25,12 @@ pub struct Linux<'a> {
     /// Where the container's control group is; empty: named by the id.
     pub cgroups_path: Str<'a>,
     /// Limits.
-    #[serde(borrow, deserialize_with = "object")]
     pub resources: Option<Resources<'a>>,
     /// Intel resource director.
-    #[serde(borrow, deserialize_with = "object")]
     pub intel_rdt: Option<IntelRdt<'a>>,
     /// Kernel parameters, by key.
     pub sysctl: Map<'a, Str<'a>>,
     /// System call filter.
-    #[serde(borrow, deserialize_with = "object")]
     pub seccomp: Option<Seccomp<'a>>,
     /// Propagation of the root mount; empty: the default.
     pub rootfs_propagation: Str<'a>,
@@ -44,10 +41,8 @@ pub struct Linux<'a> {
     /// SELinux context of the mounts; empty: none.
     pub mount_label: Str<'a>,
     /// Execution domain.
-    #[serde(borrow, deserialize_with = "object")]
     pub personality: Option<Personality<'a>>,
     /// NUMA memory policy.
-    #[serde(borrow, deserialize_with = "object")]
     pub memory_policy: Option<MemoryPolicy<'a>>,
 }
 

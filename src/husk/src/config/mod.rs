@@ -9,6 +9,7 @@ mod process;
 mod read;
 mod resources;
 mod seccomp;
+mod strict;
 mod value;
 
 pub use linux::{
@@ -36,10 +37,8 @@ pub struct Config<'a> {
     #[serde(borrow)]
     pub oci_version: Str<'a>,
     /// The container's root file system.
-    #[serde(borrow, deserialize_with = "value::object")]
     pub root: Option<Root<'a>>,
     /// The program of the container.
-    #[serde(borrow, deserialize_with = "value::object")]
     pub process: Option<Process<'a>>,
     /// Name set in the UTS namespace; empty: none.
     pub hostname: Str<'a>,
@@ -48,12 +47,10 @@ pub struct Config<'a> {
     /// Mounts in the order in which they are made.
     pub mounts: List<Mount<'a>>,
     /// Programs that run at set points of the container's life.
-    #[serde(borrow, deserialize_with = "value::object")]
     pub hooks: Option<Hooks<'a>>,
     /// Arbitrary metadata.
     pub annotations: Map<'a, Str<'a>>,
     /// Linux-specific properties.
-    #[serde(borrow, deserialize_with = "value::object")]
     pub linux: Option<Linux<'a>>,
 }
 

@@ -1,6 +1,6 @@
 //! `process` (config.md §Process, config-linux.md).
 
-use super::value::{List, Str, null_is_default, object, object_or_default};
+use super::value::{List, Str, null_is_default};
 use serde::Deserialize;
 
 /// `process`, also the document that `exec --process` reads.
@@ -11,10 +11,8 @@ pub struct Process<'a> {
     #[serde(deserialize_with = "null_is_default")]
     pub terminal: bool,
     /// Size of that terminal.
-    #[serde(deserialize_with = "object")]
     pub console_size: Option<Box_>,
     /// Who the program runs as.
-    #[serde(deserialize_with = "object_or_default")]
     pub user: User,
     /// The program and its arguments.
     #[serde(borrow)]
@@ -24,7 +22,6 @@ pub struct Process<'a> {
     /// Absolute working directory in the container.
     pub cwd: Str<'a>,
     /// The five capability sets; absent: none in any.
-    #[serde(borrow, deserialize_with = "object")]
     pub capabilities: Option<Capabilities<'a>>,
     /// Resource limits.
     pub rlimits: List<Rlimit<'a>>,
@@ -38,14 +35,11 @@ pub struct Process<'a> {
     /// Written to `oom_score_adj` when present, -1000 to 1000.
     pub oom_score_adj: Option<i64>,
     /// CPU scheduling policy.
-    #[serde(borrow, deserialize_with = "object")]
     pub scheduler: Option<Scheduler<'a>>,
     /// I/O scheduling class.
-    #[serde(borrow, deserialize_with = "object")]
     pub io_priority: Option<IoPriority<'a>>,
     /// CPU affinity of processes added by `exec`.
     #[serde(rename = "execCPUAffinity")]
-    #[serde(borrow, deserialize_with = "object")]
     pub exec_cpu_affinity: Option<ExecCpuAffinity<'a>>,
 }
 

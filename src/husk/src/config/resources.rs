@@ -1,6 +1,6 @@
 //! `linux.resources` (config-linux.md §Control Groups), also what `update` reads.
 
-use super::value::{List, Map, Str, null_is_default, object};
+use super::value::{List, Map, Str, null_is_default};
 use serde::Deserialize;
 
 /// `resources`. An absent value is left as it is.
@@ -11,22 +11,17 @@ pub struct Resources<'a> {
     #[serde(borrow)]
     pub devices: List<DeviceRule<'a>>,
     /// Memory limits.
-    #[serde(deserialize_with = "object")]
     pub memory: Option<Memory>,
     /// CPU limits.
-    #[serde(borrow, deserialize_with = "object")]
     pub cpu: Option<Cpu<'a>>,
     /// Number of tasks.
-    #[serde(deserialize_with = "object")]
     pub pids: Option<Pids>,
     /// Block devices.
     #[serde(rename = "blockIO")]
-    #[serde(deserialize_with = "object")]
     pub block_io: Option<BlockIo>,
     /// Huge pages, by page size.
     pub hugepage_limits: List<HugepageLimit<'a>>,
     /// Network classes (cgroup v1).
-    #[serde(borrow, deserialize_with = "object")]
     pub network: Option<Network<'a>>,
     /// RDMA limits, by device.
     pub rdma: Map<'a, Rdma>,
