@@ -1,7 +1,7 @@
 //! One call of a runtime and what it took.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -24,7 +24,7 @@ pub struct Sample {
 pub fn command(stage: &Stage, peer: &Peer, args: &[&str]) -> Command {
     let mut command = Command::new(&peer.program);
     command.arg("--root").arg(stage.root(peer.name)).args(args);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stdin(stage.null()).stdout(stage.null());
     command
 }
 

@@ -1,10 +1,14 @@
 //! Where the measuring takes place: a mount namespace of its own, with bundles.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+
+const NULL: &str = "null";
 
 /// The scratch directory with the bundles; its tmpfs ends with this process.
 pub struct Stage {
@@ -23,6 +27,8 @@ impl Stage {
         let dir = PathBuf::from("/mnt");
         mount(Some("tmpfs"), &dir, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
             .map_err(|e| step("a tmpfs on /mnt", e))?;
+        mknod(&dir.join(NULL), SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3))
+            .map_err(|e| step("a null device", e))?;
         nix::sys::prctl::set_child_subreaper(true).map_err(|e| step("becoming a sub-reaper", e))?;
         Ok(Stage { dir, remark: hide_hybrid() })
     }
@@ -40,6 +46,13 @@ impl Stage {
     /// A scratch file.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// A null device of our own: some runtimes give their standard descriptors to the
+    /// container's user, and the host's null device must not change hands.
+    pub fn null(&self) -> Stdio {
+        let null = File::options().read(true).write(true).open(self.file(NULL));
+        null.map_or_else(|_| Stdio::null(), Stdio::from)
     }
 
     /// The bundle `name` with these process arguments, made on first use.

@@ -1,7 +1,7 @@
 //! How many system calls `run` makes, all its processes and threads together.
 
 use std::fmt::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::peers::Peer;
 use crate::stage::Stage;
@@ -34,8 +34,8 @@ fn count(stage: &Stage, peer: &Peer, bundle: &str) -> Result<usize, String> {
         .args(["run", "--bundle"])
         .arg(dir)
         .arg(format!("bench-trace-{}", peer.name))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(stage.null())
+        .stdout(stage.null())
         .status()
         .map_err(|e| format!("strace: {e}"))?;
     if !status.success() {

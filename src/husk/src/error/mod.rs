@@ -121,7 +121,7 @@ impl Problems {
 pub struct Failure {
     /// Stable identifier of the kind of failure.
     pub code: Code,
-    /// What was being done, in words that follow "cannot" or "unable to".
+    /// What was being done, or what could not be done.
     pub doing: String,
     /// The property that asked for it, where there is one.
     pub pointer: Option<Pointer>,
