@@ -8,6 +8,7 @@ use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstatat, mkdirat};
+use nix::unistd::{Gid, fchown};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -18,7 +19,9 @@ pub struct Staging {
     name: Vec<u8>,
     target: Vec<u8>,
     force: bool,
-    directory: OwnedFd,
+    /// Always there until the end, when it is closed before anything is removed: that
+    /// takes a descriptor, and having none left may be why we end.
+    directory: Option<OwnedFd>,
     finished: bool,
 }
 
@@ -48,9 +51,9 @@ fn look(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Existing> {
 }
 
 impl Staging {
-    /// Makes the directory. `mode` is that of the finished bundle. With `force`, an
-    /// older bundle in the place is replaced at the end.
-    pub fn new(target: &Path, mode: u32, force: bool) -> Result<Self> {
+    /// Makes the directory, for its owner alone. With `force`, an older bundle in the
+    /// place is replaced at the end.
+    pub fn new(target: &Path, force: bool) -> Result<Self> {
         let Some(name) = target.file_name() else {
             return Err(Error::usage("the bundle's path must end in a name"));
         };
@@ -75,20 +78,33 @@ impl Staging {
                 Err(Errno::EEXIST) => continue,
                 Err(errno) => return Err(errno).context(|| "making a directory next to it"),
             }
-            let directory = open_directory(parent.as_fd(), &name)?;
-            let staging = Self { parent, name, target, force, directory, finished: false };
-            // A directory that its group or everybody may enter must be asked for:
-            // the tree has set-id programs in it.
-            fchmod(&staging.directory, Mode::from_bits_truncate(mode))?;
-            return Ok(staging);
+            let directory = open_directory(parent.as_fd(), &name).inspect_err(|_| {
+                let _ = remove(parent.as_fd(), &name);
+            })?;
+            let directory = Some(directory);
+            return Ok(Self { parent, name, target, force, directory, finished: false });
         }
         refuse!("no free name next to it to build it under")
     }
 
+    fn directory(&self) -> Result<BorrowedFd<'_>> {
+        self.directory.as_ref().map(OwnedFd::as_fd).ok_or_else(|| Error::refused("it is closed"))
+    }
+
+    /// Sets who may enter the finished bundle, and its group if that is not ours.
+    pub fn set_access(&self, mode: u32, group: Option<u32>) -> Result<()> {
+        if let Some(group) = group {
+            fchown(self.directory()?, None, Some(Gid::from_raw(group)))
+                .context(|| format!("giving it the group {group}"))?;
+        }
+        fchmod(self.directory()?, Mode::from_bits_truncate(mode))?;
+        Ok(())
+    }
+
     /// Makes a directory in it.
     pub fn make_directory(&self, name: &str) -> Result<OwnedFd> {
-        mkdirat(&self.directory, name, Mode::S_IRWXU)?;
-        Ok(open_directory(self.directory.as_fd(), name.as_bytes())?)
+        mkdirat(self.directory()?, name, Mode::S_IRWXU)?;
+        Ok(open_directory(self.directory()?, name.as_bytes())?)
     }
 
     /// Writes a file in it.
@@ -96,7 +112,7 @@ impl Staging {
         use std::io::Write as _;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(0o644);
-        let fd = openat(&self.directory, name, flags, mode)?;
+        let fd = openat(self.directory()?, name, flags, mode)?;
         fchmod(&fd, mode)?;
         std::fs::File::from(fd).write_all(content)?;
         Ok(())
@@ -131,6 +147,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.finished {
+            drop(self.directory.take());
             // There is already an error to report; this is the best that can be done.
             let _ = remove(self.parent.as_fd(), &self.name);
         }

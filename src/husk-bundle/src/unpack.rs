@@ -29,8 +29,11 @@ pub struct Order {
     pub rules: Rules,
     /// What goes into config.json.
     pub config: Options,
-    /// Mode of the bundle's directory.
-    pub mode: u32,
+    /// Mode of the bundle's directory. If not said, only its owner may enter, and with
+    /// mapped ids also the group that stands for the container's root: a runtime whose
+    /// process has those ids must reach the root file system, and nobody else the
+    /// set-id programs in it (CVE-2021-41103).
+    pub mode: Option<u32>,
     /// Replace an older bundle.
     pub force: bool,
     /// Who may end the work.
@@ -45,7 +48,7 @@ impl Order {
             bundle: bundle.into(),
             rules: Rules::default(),
             config: Options::default(),
-            mode: 0o700,
+            mode: None,
             force: false,
             limits: Limits::default(),
         }
@@ -108,7 +111,10 @@ pub fn unpack(order: &Order) -> Result<Report> {
     let Chosen { image, platform, mut warnings } = order.choice.open(spool, &order.limits)?;
 
     let bundle_context = || format!("bundle {}", order.bundle.display());
-    let staging = Staging::new(&order.bundle, order.mode, order.force).context(bundle_context)?;
+    let staging = Staging::new(&order.bundle, order.force).context(bundle_context)?;
+    let group = order.rules.gids.to_host(0).filter(|_| !order.rules.gids.0.is_empty());
+    let mode = order.mode.unwrap_or(if group.is_some() { 0o710 } else { 0o700 });
+    staging.set_access(mode, group).context(bundle_context)?;
     let root = staging.make_directory("rootfs").context(bundle_context)?;
     let rules = Rules { whiteouts: image.whiteouts, ..order.rules.clone() };
     let mut extractor = Extractor::new(root.try_clone()?, rules, order.limits.clone());

@@ -309,7 +309,8 @@ pub const OPTIONS: [Spec; 35] = [
         None,
         Some("MODE"),
         Group::Output,
-        "of the bundle's directory, octal (default: 700, for set-id programs are in it)",
+        "of the bundle's directory, octal (default: 700, for set-id programs are in it;\n\
+         710 and the group of the container's root with --gid-map)",
     ),
     option(Id::Json, "json", None, None, Group::Output, "print what was done as one JSON object"),
     option(Id::Quiet, "quiet", Some('q'), None, Group::Output, "no warnings"),

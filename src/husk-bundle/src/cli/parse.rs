@@ -206,9 +206,9 @@ impl Settings {
             Id::Force => order.force = true,
             Id::BundleMode => {
                 let mode = u32::from_str_radix(&value, 8).ok().filter(|mode| *mode <= 0o777);
-                order.mode = mode.ok_or_else(|| {
+                order.mode = Some(mode.ok_or_else(|| {
                     Error::usage(format!("{} is not an octal mode", quoted(&value)))
-                })?;
+                })?);
             }
             Id::Json => self.output = Output::Json,
             Id::Quiet => self.output = Output::Quiet,

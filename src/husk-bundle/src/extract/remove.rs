@@ -64,9 +64,10 @@ fn empty(
     if !geteuid().is_root() {
         chmod_at(top, name, 0o700)?;
     }
-    let mut dir = read_directory(top, name)?;
     let mut stalled = 0;
     while stalled < MAX_TRIES {
+        // Opened anew each time, and only one at a time: there may be few left.
+        let mut dir = read_directory(top, name)?;
         let (mut seen, mut gone) = (0u64, 0u64);
         let entries: Vec<(Vec<u8>, Option<Type>)> = dir
             .iter()
@@ -86,7 +87,6 @@ fn empty(
             return Ok(());
         }
         stalled = if gone == 0 { stalled + 1 } else { 0 };
-        dir = read_directory(top, name)?;
     }
     Err(Error::refused("somebody else keeps changing what is to be removed"))
 }

@@ -228,6 +228,10 @@ fn ids_are_mapped() {
             "b link 777 100000:200000 1 'a'"
         ]
     );
+    // The container's root gets as far as its root file system, nobody else does.
+    use std::os::unix::fs::MetadataExt as _;
+    let bundle = std::fs::metadata(place.path("bundle")).unwrap();
+    assert_eq!((bundle.mode() & 0o7777, bundle.uid(), bundle.gid()), (0o710, 0, 200_000));
     let place = Place::new();
     let mut order = place.layout(image());
     order.rules.gids.0 = vec![range(0, 200_000, 5)];

@@ -218,7 +218,8 @@ fn few_open_files_are_enough() {
     let place = Place::new();
     let tar = (0..300).fold(Tar::new(), |tar, n| tar.file(format!("d{n}/e/f"), b"x"));
     Image::new().layer(tar.finish()).write_layout(&place.path("image"));
-    for (limit, status) in [("100", 0), ("8", 1)] {
+    for (limit, status) in [("100", 0), ("10", 1), ("9", 1), ("8", 1), ("7", 1), ("6", 1), ("5", 1)]
+    {
         let script = format!(
             "ulimit -n {limit}; exec {} unpack oci:image bundle{limit}",
             env!("CARGO_BIN_EXE_husk-bundle")
@@ -231,6 +232,8 @@ fn few_open_files_are_enough() {
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{limit}: {message}");
         assert_eq!(place.path(&format!("bundle{limit}")).exists(), status == 0);
+        let hidden = |e: fs::DirEntry| e.file_name().to_str().unwrap().starts_with(".husk");
+        assert!(!fs::read_dir(place.dir.path()).unwrap().any(|e| hidden(e.unwrap())), "{limit}");
     }
 }
 
