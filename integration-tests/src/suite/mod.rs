@@ -38,6 +38,7 @@ modules! {
     crowd
     sockets
     lsm
+    scheduling
     bundles
     image
 }

@@ -605,7 +605,9 @@ operations! {
     } = 55;
     /// Writes a security label for the next execve.
     ExecLabel {
-        /// Path below `/proc/thread-self`, such as `attr/apparmor/exec`.
+        /// The trusted procfs of the host.
+        proc: Slot,
+        /// Path below it, such as `self/attr/apparmor/exec`.
         path: Text<'a>,
         /// Path tried when that one does not exist; empty: none.
         fallback: Text<'a>,

@@ -7,6 +7,7 @@ use crate::error::{Code, Pointer, Problems};
 use crate::namespaces::is_mapped;
 use crate::plan::Steps;
 use crate::rlimits::Rlimits;
+use crate::scheduling::Affinity;
 use husk_init::wire::{Bytes, Numbers, Op, Slot, Text, Texts, sync};
 use std::collections::BTreeMap;
 
@@ -24,6 +25,8 @@ pub struct Checked<'c> {
     sets: Sets,
     /// Limits that the host side sets.
     pub rlimits: Rlimits,
+    /// CPUs of a process that is added; the container's first has none of its own.
+    pub affinity: Affinity,
 }
 
 /// What the init does besides, decided elsewhere.
@@ -63,6 +66,7 @@ impl<'c> Checked<'c> {
             env: environment(&process.env, at, problems),
             sets: Sets::plan(process.capabilities.as_ref(), &at.key("capabilities"), own, problems),
             rlimits: Rlimits::plan(&process.rlimits, at, problems),
+            affinity: Affinity::plan(process, at, problems),
         }
     }
 
@@ -144,7 +148,10 @@ impl<'c> Checked<'c> {
     /// Appends the execution.
     pub fn execute_steps(&self, around: &Around<'_>, steps: &mut Steps) {
         let args: Vec<&str> = self.process.args.iter().map(|a| &**a).collect();
+        let name = |entry: &str| entry.split_once('=').map(|(name, _)| name.to_owned());
+        let besides: Vec<_> = around.extra_env.iter().map(|entry| name(entry)).collect();
         let mut env = self.env.clone();
+        env.retain(|entry| !besides.contains(&name(entry)));
         env.extend(around.extra_env.iter().map(String::as_str));
         let op = Op::Execute { args: Texts::List(&args), env: Texts::List(&env) };
         steps.push(&op, self.at.key("args"));

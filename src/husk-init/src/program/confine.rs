@@ -5,8 +5,6 @@ use super::{Done, Failed, Named, Walker};
 use crate::sys::{self, At, Errno};
 use crate::wire::{Bytes, Call, Numbers, Text, lookup};
 
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-
 /// Each capability of a mask.
 fn each(mask: u64) -> impl Iterator<Item = usize> {
     (0..64usize).filter(move |n| mask >> n & 1 == 1)
@@ -78,23 +76,6 @@ pub fn user(uid: u32, gid: u32, groups: Option<Numbers<'_>>) -> Done {
     sys::set_group(gid).of(Call::Setid)?;
     sys::set_user(uid).of(Call::Setid)?;
     sys::prctl(sys::PR_SET_KEEPCAPS, 0, 0).of(Call::Prctl).map(drop)
-}
-
-/// Writes a label through the container's own procfs, which must be one.
-pub fn exec_label(path: Text<'_>, fallback: Text<'_>, value: Text<'_>) -> Done {
-    let resolve = sys::RESOLVE_NO_MAGICLINKS;
-    let proc = sys::open_at(At::CWD, c"/proc", sys::O_PATH | sys::O_DIRECTORY, 0, resolve)
-        .of(Call::Open)?;
-    if sys::filesystem(proc.at()).of(Call::Fstatfs)? != PROC_SUPER_MAGIC {
-        return Err(Failed { call: Call::Fstatfs, errno: Errno::INVAL, detail: 0 });
-    }
-    let inside = sys::RESOLVE_NO_MAGICLINKS | sys::RESOLVE_NO_XDEV | sys::RESOLVE_BENEATH;
-    let open = |path: Text<'_>| sys::open_at(proc.at(), path.c_str(), sys::O_WRONLY, 0, inside);
-    let file = match open(path) {
-        Err(Errno::NOENT) if !fallback.is_empty() => open(fallback),
-        answer => answer,
-    };
-    sys::write_all(file.of(Call::Open)?.at(), value.bytes()).of(Call::Write)
 }
 
 impl Walker<'_> {

@@ -43,6 +43,23 @@ impl Walker<'_> {
         sys::write_all(file.at(), text.bytes()).of(Call::Write)
     }
 
+    /// Writes a security label. The host's procfs is beyond the reach of the container's mounts.
+    pub fn exec_label(
+        &self,
+        proc: Slot,
+        path: Text<'_>,
+        fallback: Text<'_>,
+        value: Text<'_>,
+    ) -> Done {
+        let file = match self.proc_file(proc, path.c_str()) {
+            Err(Failed { errno: Errno::NOENT, .. }) if !fallback.is_empty() => {
+                self.proc_file(proc, fallback.c_str())
+            }
+            answer => answer,
+        }?;
+        sys::write_all(file.at(), value.bytes()).of(Call::Write)
+    }
+
     pub fn new_time(&self, proc: Slot, offsets: Text<'_>) -> Done {
         let file = self.proc_file(proc, c"self/timens_offsets")?;
         sys::unshare(sys::CLONE_NEWTIME).of(Call::Unshare)?;

@@ -246,7 +246,9 @@ impl<'p> Walker<'p> {
             }
             Op::Ambient { mask } => self.ambient(mask),
             Op::Seccomp { flags, program } => self.seccomp(flags, program),
-            Op::ExecLabel { path, fallback, value } => confine::exec_label(path, fallback, value),
+            Op::ExecLabel { proc, path, fallback, value } => {
+                self.exec_label(proc, path, fallback, value)
+            }
             Op::FindProgram { name, path } => self.program.find(name, path),
             Op::Home { uid } => self.home(uid),
             Op::CloseAll { first, fifo, keep_fifo } => {

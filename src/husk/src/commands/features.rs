@@ -7,7 +7,7 @@ use crate::cli::Given;
 use crate::container::SPEC_VERSION;
 use crate::error::Error;
 use crate::rootfs::options;
-use crate::{capabilities, namespaces, seccomp};
+use crate::{capabilities, namespaces, scheduling, seccomp};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 
@@ -33,10 +33,13 @@ pub(super) fn run(cx: &mut Context<'_>, _: &Given, _: &[OsString]) -> Result<u8,
                 "knownFlags": names(seccomp::FLAGS),
                 "supportedFlags": names(seccomp::FLAGS),
             },
-            // None of these is done yet; a configuration that asks for a label is refused.
-            "apparmor": { "enabled": false },
-            "selinux": { "enabled": false },
+            "apparmor": { "enabled": true },
+            "selinux": { "enabled": true },
             "intelRdt": { "enabled": false },
+            "memoryPolicy": {
+                "modes": names(&scheduling::MEMORY_MODES),
+                "flags": names(&scheduling::MEMORY_FLAGS),
+            },
             "netDevices": { "enabled": false },
             "mountExtensions": { "idmap": { "enabled": true } },
         },

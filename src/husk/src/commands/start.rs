@@ -7,6 +7,7 @@ use crate::container::gate::Passed;
 use crate::container::{Container, Found, Init, Locked, StateDir, Status, kill_and_wait, unknown};
 use crate::error::{Code, Error, Failure};
 use crate::hooks;
+use crate::launch::notify::Listener;
 use crate::log::Log;
 use husk_init::wire::{Call, Message};
 use std::ffi::OsString;
@@ -59,6 +60,7 @@ fn start(log: &mut Log, container: Container<Locked>) -> Result<(), Error> {
     let later = state.hooks;
     let text = if later.start_container || later.poststart { dir.config()? } else { None };
     let config = text.as_deref().map(config::parse).transpose()?;
+    let listener = Listener::new(&dir)?;
     if let Err(error) = pass(&dir, &init, config.as_ref()) {
         if error.code() == Code::HOOK_FAILED {
             kill_and_wait(&state)?;
@@ -66,18 +68,21 @@ fn start(log: &mut Log, container: Container<Locked>) -> Result<(), Error> {
         }
         return Err(error);
     }
-    if !later.poststart {
-        return Ok(());
-    }
     // The program runs: whoever wants to kill or delete the container need not wait for hooks.
     let dir = dir.unlock();
-    hooks::poststart(&state, config.as_ref()).or_else(|error| {
+    if later.poststart
+        && let Err(error) = hooks::poststart(&state, config.as_ref())
+    {
         if let Some(dir) = dir.lock()? {
             kill_and_wait(&state)?;
             delete::dispose(log, dir, &state)?;
         }
-        Err(error)
-    })
+        return Err(error);
+    }
+    if let Some(listener) = listener {
+        listener.relay(init.pidfd(), state.init().pid, log);
+    }
+    Ok(())
 }
 
 fn pass(dir: &Locked, init: &Init, config: Option<&Config<'_>>) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use super::bring_up::{Caller, Steering, bring_up};
 use super::cgroups::{fill, fill_shown, shape};
 use super::inherited::Inherited;
 use super::sockets::Receiver;
-use super::{Session, read_config};
+use super::{Session, notify as ready, read_config};
 use crate::cgroup::{CgroupPlan, Driver, Layout};
 use crate::config::{self, Config};
 use crate::container::{
@@ -127,6 +127,10 @@ fn decide(config: &Config<'_>, options: &Options, inherited: Inherited) -> Resul
     let mut problems = Problems::default();
     let cgroup = plan_cgroup(config, options, &mut problems)?;
     let bundle = HostPath::given(&options.bundle);
+    let own_mounts = namespaces::flags(config) & Kind::Mount.flag() != 0;
+    let notify = ready::wanted().filter(|_| own_mounts).map(|_| ready::INSIDE);
+    let mut extra_env = inherited.env;
+    extra_env.extend(notify.map(|_| ready::ENV.to_owned()));
     let request = plan::Request {
         id: options.id.as_str(),
         bundle: &bundle,
@@ -134,7 +138,8 @@ fn decide(config: &Config<'_>, options: &Options, inherited: Inherited) -> Resul
         no_new_keyring: options.no_new_keyring,
         preserved: inherited.count,
         waits: options.waits,
-        extra_env: inherited.env,
+        extra_env,
+        notify,
     };
     let shape = cgroup.as_ref().map(shape).transpose()?.unwrap_or_default();
     let plan = plan::create(config, request, CgroupSteps::new(shape), problems)?;
@@ -215,6 +220,9 @@ impl Making<'_> {
         }
         if let Some(slot) = plan.fifo {
             plan.steps.fill(slot, 0, dir.make_gate()?);
+        }
+        if let Some(slot) = plan.notify {
+            plan.steps.fill(slot, 0, ready::prepare(dir)?);
         }
         let agent = plan.agent.as_ref();
         let mut host = Host { making: self, state: None, dir, agent };

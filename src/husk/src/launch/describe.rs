@@ -1,6 +1,7 @@
 //! What a message of the container's side means, in words and with the property concerned.
 
 use crate::error::{Code, Failure, errno_text};
+use crate::lsm::APPARMOR_NEXT_EXEC;
 use crate::plan::Steps;
 use husk_init::wire::{Call, Message, Op, Text};
 use nix::errno::Errno;
@@ -72,6 +73,11 @@ fn code(op: &Op<'_>) -> Code {
         Op::EnterCgroups { .. } => Code::CGROUP_FAILED,
         Op::Limit { .. } => Code::RLIMIT,
         Op::Sysctl { .. } => Code::SYSCTL,
+        Op::Scheduler { .. }
+        | Op::IoPriority { .. }
+        | Op::MemoryPolicy { .. }
+        | Op::Cpus { .. } => Code::SCHEDULING,
+        Op::ExecLabel { .. } => Code::LSM,
         Op::Seccomp { .. } => Code::SECCOMP_LOAD,
         Op::Terminal { .. } => Code::TERMINAL,
         Op::WorkingDirectory { .. } => Code::CWD,
@@ -152,8 +158,14 @@ fn doing(op: &Op<'_>, said: &Message<'_>) -> String {
         }
         Op::User { uid, gid, .. } => format!("become user {uid}:{gid}"),
         Op::Seccomp { .. } => "load the seccomp filter".into(),
+        Op::Scheduler { .. } => "set the scheduling policy".into(),
+        Op::IoPriority { .. } => "set the I/O priority".into(),
+        Op::Personality { .. } => "set the execution domain".into(),
+        Op::MemoryPolicy { .. } => "set the memory policy".into(),
         Op::ExecLabel { path, value, .. } => {
-            format!("set the label {:?}: write `/proc/self/{}`", show(value), show(path))
+            let module =
+                if path.bytes() == APPARMOR_NEXT_EXEC.as_bytes() { "AppArmor" } else { "SELinux" };
+            format!("set the {module} label {:?}: write `/proc/{}`", show(value), show(path))
         }
         Op::Home { .. } => "read /etc/passwd of the container".into(),
         ref other => format!("carry out {}", other.name()),
@@ -209,6 +221,21 @@ fn hint(op: &Op<'_>, call: Option<Call>, errno: Errno) -> Option<&'static str> {
         }
         (Op::User { .. }, _, Errno::EINVAL) => {
             Some("the id has no mapping in the container's user namespace")
+        }
+        (Op::Cpus { .. }, _, Errno::EINVAL) => {
+            Some("none of these CPUs is on this machine and in the cpuset of the cgroup")
+        }
+        (Op::MemoryPolicy { .. }, _, Errno::EINVAL) => {
+            Some("no such memory node is on this machine, or in the cpuset of the cgroup")
+        }
+        (Op::Scheduler { .. }, _, Errno::EINVAL) => {
+            Some("this kernel does not have the policy, or not with these values")
+        }
+        (Op::Scheduler { .. } | Op::IoPriority { .. }, _, Errno::EPERM) => {
+            Some("real-time and better than normal service need CAP_SYS_NICE")
+        }
+        (Op::ExecLabel { .. }, Call::Write, Errno::ENOENT) => {
+            Some("no such profile is loaded; apparmor_parser loads one")
         }
         (Op::Seccomp { .. }, _, Errno::EINVAL) => {
             Some("the kernel does not know a flag or an action of the profile")

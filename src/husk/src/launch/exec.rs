@@ -130,6 +130,10 @@ fn process<'c>(config: &'c Config<'c>, added: &Added<'c>) -> Result<(Process<'c>
                 if process.selinux_label.is_empty() {
                     process.selinux_label = own.selinux_label.clone();
                 }
+                process.scheduler = process.scheduler.or_else(|| own.scheduler.clone());
+                process.io_priority = process.io_priority.or_else(|| own.io_priority.clone());
+                process.exec_cpu_affinity =
+                    process.exec_cpu_affinity.or_else(|| own.exec_cpu_affinity.clone());
             }
             Ok((process, Pointer::default()))
         }

@@ -8,6 +8,7 @@ mod describe;
 mod exec;
 mod foreground;
 mod inherited;
+pub mod notify;
 mod run;
 mod session;
 mod sockets;

@@ -3,12 +3,17 @@
 use super::bring_up::executed;
 use super::create::{Created, Options, create};
 use super::foreground::{Foreground, Signals};
+use super::notify::Listener;
+use super::session::Init;
 use crate::config;
 use crate::container::{Locked, Root, State, destroy, kill_and_wait};
 use crate::error::Error;
 use crate::hooks;
 use crate::log::Log;
 use crate::sys::process::set_subreaper;
+use nix::unistd::Pid;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// What a caller asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +40,20 @@ pub fn run(root: &Root, options: &RunOptions, log: &mut Log) -> Result<u8, Error
     }
     let created = create(root, &options.create, log)?;
     let Created { dir, state, mut session, steps, terminal, config: text } = created;
-    if let Err(error) = session.go().and_then(|()| executed(&mut session, &steps, log)) {
-        drop(session);
-        clean_up(Some(dir), &state, &text, log);
-        return Err(error);
-    }
+    let mut go = || {
+        let listener = Listener::new(&dir)?;
+        session.go()?;
+        executed(&mut session, &steps, log)?;
+        Ok(listener)
+    };
+    let listener = match go() {
+        Ok(listener) => listener,
+        Err(error) => {
+            drop(session);
+            clean_up(Some(dir), &state, &text, log);
+            return Err(error);
+        }
+    };
     let poststart = |state: &State| -> Result<(), Error> {
         if !state.hooks.poststart {
             return Ok(());
@@ -54,7 +68,15 @@ pub fn run(root: &Root, options: &RunOptions, log: &mut Log) -> Result<u8, Error
         return Err(error);
     }
     let Some(init) = session.release() else { return Ok(0) };
-    let Some(signals) = signals else { return Ok(0) };
+    let Some(signals) = signals else {
+        if let Some(listener) = listener {
+            listener.relay(init.pidfd.as_fd(), init.pid, log);
+        }
+        return Ok(0);
+    };
+    if let Some(listener) = listener {
+        in_background(listener, &init);
+    }
     let status = Foreground { init: &init, terminal, signals }.wait();
     if !options.keep
         && let Some(dir) = dir.lock()?
@@ -62,6 +84,16 @@ pub fn run(root: &Root, options: &RunOptions, log: &mut Log) -> Result<u8, Error
         clean_up(Some(dir), &state, &text, log);
     }
     status
+}
+
+/// Listens beside the foreground, where husk itself is the process to watch.
+fn in_background(listener: Listener, init: &Init) {
+    let Ok(program) = init.pidfd.try_clone() else { return };
+    // It ends with the program or with husk. What it fails in would be told amid the program's
+    // own output.
+    std::thread::spawn(move || {
+        let _ = listener.wait(program.as_fd(), Pid::this(), Duration::MAX);
+    });
 }
 
 /// Removes a container that has ended, and runs its poststop hooks.

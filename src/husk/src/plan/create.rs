@@ -5,14 +5,17 @@ use super::{CgroupSlots, CgroupSteps, Steps};
 use crate::capabilities;
 use crate::config::{Config, Process};
 use crate::error::{Code, Error, Failure, Pointer, Problem, Problems};
+use crate::lsm::Labels;
 use crate::namespaces::{Kind, Maps, Namespaces, check_time_offsets};
 use crate::paths::HostPath;
+use crate::personality;
 use crate::process::{Around, Checked};
 use crate::rlimits::Rlimits;
 use crate::rootfs::{self, RootChoice};
+use crate::scheduling;
 use crate::seccomp;
 use crate::sysctl;
-use husk_init::wire::{Op, Slot, Text, sync};
+use husk_init::wire::{Op, Slot, Text, lookup, sync};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
@@ -35,6 +38,9 @@ pub struct Request<'a> {
     pub waits: bool,
     /// `NAME=value` entries that the environment gets besides.
     pub extra_env: Vec<String>,
+    /// Where the directory of the program's notify socket is in the container; none where that has
+    /// no mount namespace.
+    pub notify: Option<&'a str>,
 }
 
 /// Everything that `create` does, decided.
@@ -50,6 +56,8 @@ pub struct Plan {
     pub terminal: bool,
     /// The place of the fifo on which the init waits for `start`.
     pub fifo: Option<Slot>,
+    /// The place of that directory, once it exists.
+    pub notify: Option<Slot>,
     /// Where the cgroups' descriptors go once they exist.
     pub cgroup: CgroupSlots,
     /// Who gets the seccomp notification descriptor.
@@ -75,6 +83,7 @@ pub fn create(
     let maps = Maps::plan(config, &namespaces, &mut problems);
     check_time_offsets(config, &namespaces, &mut problems);
     check_names(config, &namespaces, &mut problems);
+    check_unsupported(config, &mut problems);
 
     let at = Pointer::from("/process");
     let linux = config.linux.as_ref();
@@ -85,6 +94,7 @@ pub fn create(
         problems.refuse(Code::CONFIG_MISSING, &at, "process property must be set");
     }
     let checked = Checked::plan(process, &at, mappings, capabilities::own(), &mut problems);
+    let labels = Labels::plan(config, process, &at, &mut problems);
     let filter = linux.and_then(|linux| linux.seccomp.as_ref()).and_then(|profile| {
         seccomp::plan(profile, &Pointer::from("/linux/seccomp"), &mut problems)
     });
@@ -114,6 +124,7 @@ pub fn create(
     steps.push(&Op::NewSession {}, "");
     if !request.no_new_keyring {
         let name = format!("_ses.{}", request.id);
+        labels.key_steps(proc, &mut steps);
         steps.push(&Op::Keyring { name: Text::new(&name), make: true }, "");
     }
     if namespaces.is_new(Kind::Network) {
@@ -123,6 +134,11 @@ pub fn create(
     let root = RootChoice { no_pivot: request.no_pivot, at_its_path: hooks.before_pivot() };
     let around = rootfs::Around { bundle: request.bundle, root, namespaces: &namespaces };
     rootfs::plan_mounts(config, &around, &mut cgroup, &mut steps, &mut problems);
+    let notify = request.notify.map(|inside| {
+        let (tree, lookup) = (steps.reserve(1), lookup::DIRECTORY);
+        steps.push(&Op::Attach { tree, target: Text::new(inside), lookup }, "");
+        tree
+    });
     if outside_before_pivot(config) {
         steps.push(&Op::Sync { point: sync::MOUNTED }, "/hooks");
     }
@@ -145,6 +161,9 @@ pub fn create(
         no_groups: false,
         extra_env: request.extra_env,
     };
+    labels.exec_steps(proc, &mut steps);
+    scheduling::plan(process, linux, &at, &mut steps, &mut problems);
+    personality::plan(linux, &mut steps, &mut problems);
     checked.confine_steps(&around, &mut steps);
     hooks.start_container_steps(&mut steps);
     checked.execute_steps(&around, &mut steps);
@@ -153,7 +172,7 @@ pub fn create(
     let (rlimits, terminal) = (checked.rlimits, process.terminal);
     let cgroup = cgroup.into_slots();
     let agent = filter.and_then(|filter| filter.notify);
-    Ok(Plan { steps, maps, rlimits, terminal, fifo, cgroup, agent, warnings })
+    Ok(Plan { steps, maps, rlimits, terminal, fifo, notify, cgroup, agent, warnings })
 }
 
 /// The host's procfs, made sure to be one.
@@ -208,6 +227,22 @@ fn check_version(config: &Config<'_>, problems: &mut Problems) {
 fn check_annotations(config: &Config<'_>, problems: &mut Problems) {
     if config.annotations.iter().any(|(key, _)| key.is_empty()) {
         problems.refuse(Code::CONFIG_INVALID, "/annotations", "an annotation with an empty key");
+    }
+}
+
+/// What husk cannot honour yet is refused rather than left out in silence.
+fn check_unsupported(config: &Config<'_>, problems: &mut Problems) {
+    let Some(linux) = &config.linux else { return };
+    let mut refuse = |at: Pointer, what: &str| {
+        let reason = format!("{what}, which husk cannot do yet");
+        problems.refuse_with(Code::UNSUPPORTED, at, reason, "leave the property out");
+    };
+    for (name, _) in linux.net_devices.iter() {
+        let at = Pointer::from("/linux/netDevices").key(name);
+        refuse(at, "a network device that moves into the container");
+    }
+    if linux.intel_rdt.is_some() {
+        refuse("/linux/intelRdt".into(), "a class of the resource director");
     }
 }
 

@@ -5,9 +5,12 @@ use super::{CgroupSlots, CgroupSteps, Shape, Steps};
 use crate::capabilities;
 use crate::config::{Config, Process};
 use crate::error::{Code, Error, Failure, Pointer, Problem, Problems};
+use crate::lsm::Labels;
 use crate::namespaces::{self, Kind};
+use crate::personality;
 use crate::process::{Around, Checked};
 use crate::rlimits::Rlimits;
+use crate::scheduling;
 use crate::seccomp;
 use husk_init::wire::{Op, Text, sync};
 use nix::fcntl::{OFlag, open};
@@ -77,6 +80,7 @@ pub fn exec(
     let mappings = linux.filter(|_| has_user).map(|l| (&*l.uid_mappings, &*l.gid_mappings));
     let at = &request.at;
     let checked = Checked::plan(process, at, mappings, capabilities::own(), &mut problems);
+    let labels = Labels::plan(config, process, at, &mut problems);
     let filter = linux.and_then(|linux| linux.seccomp.as_ref()).and_then(|profile| {
         seccomp::plan(profile, &Pointer::from("/linux/seccomp"), &mut problems)
     });
@@ -86,7 +90,10 @@ pub fn exec(
     let init = steps.descriptor(request.pidfd);
 
     oom_score(process, at, proc, &mut steps, &mut problems);
-    steps.push(&Op::AllCpus {}, "");
+    checked.affinity.initial_steps(&mut steps);
+    // The clone inherits them, and nothing is executed before the program.
+    labels.key_steps(proc, &mut steps);
+    labels.exec_steps(proc, &mut steps);
     // The process appears among those of the container: whatever it holds, they may reach.
     cgroup.reserve(true, &mut steps);
     steps.push(&Op::Forget { slot: proc }, "");
@@ -96,6 +103,7 @@ pub fn exec(
 
     steps.push(&Op::Sync { point: sync::SPAWNED }, "");
     cgroup.enter(&mut steps);
+    checked.affinity.final_steps(&mut steps);
     if own & user_and_cgroup != 0 {
         steps
             .push(&Op::Join { namespace: init, kinds: own & user_and_cgroup }, "/linux/namespaces");
@@ -120,6 +128,8 @@ pub fn exec(
         no_groups: false,
         extra_env: request.extra_env,
     };
+    scheduling::plan(process, linux, at, &mut steps, &mut problems);
+    personality::plan(linux, &mut steps, &mut problems);
     checked.confine_steps(&around, &mut steps);
     checked.execute_steps(&around, &mut steps);
 
