@@ -29,8 +29,8 @@ impl Walker<'_> {
             0 => execute_hook(path, args, env, &state, &to_output),
             pid => pid as i32,
         };
-        drop(to_output);
-        drop(state);
+        // The hook's end of the pipe must be the only one.
+        sys::close(to_output.leak());
         let mut printed = Output::new();
         let failed = match wait(child, &output, timeout, &mut printed) {
             Ok(0) => return Ok(()),

@@ -40,7 +40,10 @@ impl Walker<'_> {
             text.push(b"-").of(Call::Plan)?;
         }
         text.push_number(score.unsigned_abs()).of(Call::Plan)?;
-        sys::write_all(file.at(), text.bytes()).of(Call::Write)
+        sys::write_all(file.at(), text.bytes()).of(Call::Write)?;
+        // The init, which has a copy of every descriptor, gets none of the host's.
+        sys::close(file.leak());
+        Ok(())
     }
 
     /// Writes a security label. The host's procfs is beyond the reach of the container's mounts.
@@ -63,10 +66,11 @@ impl Walker<'_> {
     pub fn new_time(&self, proc: Slot, offsets: Text<'_>) -> Done {
         let file = self.proc_file(proc, c"self/timens_offsets")?;
         sys::unshare(sys::CLONE_NEWTIME).of(Call::Unshare)?;
-        if offsets.is_empty() {
-            return Ok(());
+        if !offsets.is_empty() {
+            sys::write_all(file.at(), offsets.bytes()).of(Call::Write)?;
         }
-        sys::write_all(file.at(), offsets.bytes()).of(Call::Write)
+        sys::close(file.leak());
+        Ok(())
     }
 
     pub fn clone_init(&mut self, flags: u64, cgroup: Slot, into_cgroup: bool) -> Done {
