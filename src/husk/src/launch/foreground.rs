@@ -2,14 +2,13 @@
 
 use super::session::Init;
 use crate::error::{Code, Error, Failure};
-use crate::sys::process::pidfd_send_signal;
+use crate::sys::process::{Ended, pidfd_send_signal, reap_any};
 use crate::sys::terminal;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, read, write};
 use std::io::{IsTerminal, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -117,22 +116,17 @@ fn handle(number: i32, init: &Init, relay: Option<&Relay>) {
 
 /// Reaps whoever has ended; the exit status of `init` when it is among them.
 fn reap(init: Pid) -> Option<u8> {
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == init => {
-                return Some(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
-            }
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == init => {
-                return Some(
-                    u8::try_from(signal as i32).map_or(u8::MAX, |s| s.saturating_add(128)),
-                );
-            }
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
-            Ok(_) | Err(Errno::EINTR) => {}
-            // Killed by a signal that has no name here, a real-time one.
-            Err(_) => return None,
+    while let Some((pid, status)) = reap_any() {
+        if pid != init {
+            continue;
         }
+        let status = match status {
+            Ended::Exited(status) => status,
+            Ended::Killed(signal) => signal.saturating_add(128),
+        };
+        return Some(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
     }
+    None
 }
 
 /// Waits for a signal, input or output.

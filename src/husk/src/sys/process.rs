@@ -102,3 +102,32 @@ pub fn set_subreaper() {
     // SAFETY: takes numbers; a kernel that cannot leaves things as they are.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal, real-time ones included.
+    Killed(i32),
+}
+
+/// Reaps a child that has ended, if there is one.
+pub fn reap_any() -> Option<(Pid, Ended)> {
+    loop {
+        let mut status = 0;
+        // SAFETY: writes one status.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        return match pid {
+            ..0 if Errno::last() == Errno::EINTR => continue,
+            ..=0 => None,
+            pid if libc::WIFEXITED(status) => {
+                Some((Pid::from_raw(pid), Ended::Exited(libc::WEXITSTATUS(status))))
+            }
+            pid if libc::WIFSIGNALED(status) => {
+                Some((Pid::from_raw(pid), Ended::Killed(libc::WTERMSIG(status))))
+            }
+            _ => continue,
+        };
+    }
+}
