@@ -94,7 +94,8 @@ pub const GLOBAL: &[Opt] = &[
     switch(
         "systemd-cgroup",
         None,
-        "let systemd make the control group; cgroupsPath is then slice:prefix:name",
+        "let systemd make the control group (cgroupsPath is then slice:prefix:name); not possible \
+         yet: refused",
     ),
     valued(
         "rootless",

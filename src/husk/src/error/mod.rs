@@ -234,6 +234,13 @@ impl Error {
 
     fn before(self, words: &str) -> Self {
         match self {
+            // Found before there was an init.
+            Self::Failed(mut failure)
+                if matches!(failure.code, Code::CONFIG_UNREADABLE | Code::STATE_FAILED) =>
+            {
+                failure.doing = format!("{words}{}", failure.doing);
+                Self::Failed(failure)
+            }
             Self::Failed(mut failure) => {
                 let init = if words == EXEC_FAILED { "" } else { INIT_FAILED };
                 failure.doing = format!("{words}{START_FAILED}{init}{}", failure.doing);
