@@ -39,6 +39,7 @@ modules! {
     sockets
     lsm
     scheduling
+    net_devices
     bundles
     image
 }

@@ -16,6 +16,7 @@ pub mod launch;
 pub mod log;
 pub mod lsm;
 pub mod namespaces;
+pub mod net_devices;
 pub mod paths;
 pub mod personality;
 pub mod plan;

@@ -116,7 +116,12 @@ impl<'c> Labels<'c> {
         Self { profile, label, at: at.clone() }
     }
 
-    /// Appends the label of the program and of all that the init starts from here on. Before the
+    /// Whether there is no label at all.
+    pub fn is_empty(&self) -> bool {
+        self.profile.is_none() && self.label.is_none()
+    }
+
+    /// Appends the label of whatever the process, or one that it clones, executes next. Before the
     /// no-new-privileges bit, which allows fewer changes of profile.
     pub fn exec_steps(&self, proc: Slot, steps: &mut Steps) {
         if let Some(profile) = self.profile {

@@ -90,6 +90,8 @@ codes! {
     RLIMIT = "HUSK-RLIMIT";
     /// A scheduling property is not acceptable or cannot be set.
     SCHEDULING = "HUSK-SCHEDULING";
+    /// A network device is not acceptable or cannot be moved.
+    NET_DEVICE = "HUSK-NET-DEVICE";
     /// A security label is not acceptable or the host has no such security module.
     LSM = "HUSK-LSM";
     /// The terminal cannot be made or handed over.

@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Problems};
 use crate::hooks::{self, Point};
 use crate::log::{self, Log};
 use crate::namespaces::{self, Kind};
+use crate::net_devices::NetDevices;
 use crate::paths::HostPath;
 use crate::plan::{self, CgroupSteps, Plan};
 use crate::seccomp::Agent;
@@ -225,7 +226,8 @@ impl Making<'_> {
             plan.steps.fill(slot, 0, ready::prepare(dir)?);
         }
         let agent = plan.agent.as_ref();
-        let mut host = Host { making: self, state: None, dir, agent };
+        let net_devices = &plan.net_devices;
+        let mut host = Host { making: self, state: None, dir, agent, net_devices };
         let caller = Caller {
             maps: plan.maps.as_ref(),
             rlimits: &plan.rlimits,
@@ -283,6 +285,7 @@ struct Host<'a, 'b> {
     state: Option<State>,
     dir: &'a Locked,
     agent: Option<&'a Agent>,
+    net_devices: &'a NetDevices,
 }
 
 impl Steering for Host<'_, '_> {
@@ -309,7 +312,7 @@ impl Steering for Host<'_, '_> {
         state.annotations = annotations(config);
         self.dir.commit(&state)?;
         self.state = Some(state);
-        Ok(())
+        self.net_devices.move_to(pid)
     }
 
     fn mounted(&mut self, pid: Pid) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use crate::config::{Config, Process};
 use crate::error::{Code, Error, Failure, Pointer, Problem, Problems};
 use crate::lsm::Labels;
 use crate::namespaces::{Kind, Maps, Namespaces, check_time_offsets};
+use crate::net_devices::NetDevices;
 use crate::paths::HostPath;
 use crate::personality;
 use crate::process::{Around, Checked};
@@ -50,6 +51,8 @@ pub struct Plan {
     pub steps: Steps,
     /// The maps of the new user namespace.
     pub maps: Option<Maps>,
+    /// Network devices that the host side moves in.
+    pub net_devices: NetDevices,
     /// Limits that the host side sets.
     pub rlimits: Rlimits,
     /// Whether the program gets a terminal.
@@ -84,6 +87,7 @@ pub fn create(
     check_time_offsets(config, &namespaces, &mut problems);
     check_names(config, &namespaces, &mut problems);
     check_unsupported(config, &mut problems);
+    let net_devices = NetDevices::plan(config, &namespaces, &mut problems);
 
     let at = Pointer::from("/process");
     let linux = config.linux.as_ref();
@@ -109,7 +113,15 @@ pub fn create(
     let by_launcher = !namespaces.is_new(Kind::Pid)
         || namespaces.has(Kind::User) && !namespaces.is_new(Kind::User);
     cgroup.reserve(by_launcher, &mut steps);
-    let keep_proc = linux.is_some_and(|linux| !linux.sysctl.is_empty());
+    // The init inherits the labels. A hook that it executes would take that of the program.
+    let hooks_execute =
+        config.hooks.as_ref().is_some_and(|hooks| !hooks.create_container.is_empty());
+    labels.key_steps(proc, &mut steps);
+    if !hooks_execute {
+        labels.exec_steps(proc, &mut steps);
+    }
+    let keep_proc =
+        linux.is_some_and(|linux| !linux.sysctl.is_empty()) || hooks_execute && !labels.is_empty();
     namespaces.launcher_steps(config, proc, keep_proc, cgroup.born_into(), &mut steps);
 
     // The init, in its namespaces. From here on the order is that of its life.
@@ -124,7 +136,6 @@ pub fn create(
     steps.push(&Op::NewSession {}, "");
     if !request.no_new_keyring {
         let name = format!("_ses.{}", request.id);
-        labels.key_steps(proc, &mut steps);
         steps.push(&Op::Keyring { name: Text::new(&name), make: true }, "");
     }
     if namespaces.is_new(Kind::Network) {
@@ -161,7 +172,9 @@ pub fn create(
         no_groups: false,
         extra_env: request.extra_env,
     };
-    labels.exec_steps(proc, &mut steps);
+    if hooks_execute {
+        labels.exec_steps(proc, &mut steps);
+    }
     scheduling::plan(process, linux, &at, &mut steps, &mut problems);
     personality::plan(linux, &mut steps, &mut problems);
     checked.confine_steps(&around, &mut steps);
@@ -172,7 +185,7 @@ pub fn create(
     let (rlimits, terminal) = (checked.rlimits, process.terminal);
     let cgroup = cgroup.into_slots();
     let agent = filter.and_then(|filter| filter.notify);
-    Ok(Plan { steps, maps, rlimits, terminal, fifo, notify, cgroup, agent, warnings })
+    Ok(Plan { steps, maps, net_devices, rlimits, terminal, fifo, notify, cgroup, agent, warnings })
 }
 
 /// The host's procfs, made sure to be one.
@@ -233,16 +246,10 @@ fn check_annotations(config: &Config<'_>, problems: &mut Problems) {
 /// What husk cannot honour yet is refused rather than left out in silence.
 fn check_unsupported(config: &Config<'_>, problems: &mut Problems) {
     let Some(linux) = &config.linux else { return };
-    let mut refuse = |at: Pointer, what: &str| {
-        let reason = format!("{what}, which husk cannot do yet");
-        problems.refuse_with(Code::UNSUPPORTED, at, reason, "leave the property out");
-    };
-    for (name, _) in linux.net_devices.iter() {
-        let at = Pointer::from("/linux/netDevices").key(name);
-        refuse(at, "a network device that moves into the container");
-    }
     if linux.intel_rdt.is_some() {
-        refuse("/linux/intelRdt".into(), "a class of the resource director");
+        let reason = "a class of the resource director, which husk cannot set up yet";
+        let hint = "leave the property out";
+        problems.refuse_with(Code::UNSUPPORTED, "/linux/intelRdt", reason, hint);
     }
 }
 

@@ -97,6 +97,16 @@ pub fn is_open(number: i32) -> bool {
     unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
 }
 
+/// Moves the calling thread, and it alone, into a network namespace.
+///
+/// # Errors
+/// `EPERM` without the right to.
+pub fn enter_network(namespace: impl AsFd) -> Result<(), Errno> {
+    // SAFETY: takes no memory.
+    let answer = unsafe { libc::setns(namespace.as_fd().as_raw_fd(), libc::CLONE_NEWNET) };
+    Errno::result(answer).map(drop)
+}
+
 /// Makes this process adopt the orphans of its descendants.
 pub fn set_subreaper() {
     // SAFETY: takes numbers; a kernel that cannot leaves things as they are.
