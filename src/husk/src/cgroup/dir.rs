@@ -85,20 +85,7 @@ impl Dir {
 
     /// The file `name`, which has one short line: no second call looks for an end.
     pub(super) fn read_line(&self, name: &str) -> Result<String, Errno> {
-        let fd = self.open_for_read(name)?;
-        let mut line = [0_u8; 4096];
-        for _ in 0..MOST_INTERRUPTS {
-            match read(&fd, &mut line) {
-                Ok(n) => {
-                    let line = line.get(..n).unwrap_or_default();
-                    let line = std::str::from_utf8(line).map_err(|_| Errno::EILSEQ)?;
-                    return Ok(line.trim().to_owned());
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Err(Errno::EINTR)
+        line_of(self.open_for_read(name)?.as_fd())
     }
 
     /// Removes the directory `name` below this one.
@@ -167,6 +154,32 @@ pub(super) fn rmdir(path: &str) -> Result<(), Errno> {
 pub(super) fn read_file(path: &str) -> Result<String, Errno> {
     let fd = open_path(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC)?;
     read_text(fd.as_fd())
+}
+
+/// The file `path` of the host, which has one short line, if it is in a cgroup file system.
+pub(super) fn read_line_at(path: &str) -> Result<String, Errno> {
+    let fd = open_path(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)?;
+    if is_cgroup(fstatfs(&fd)?.filesystem_type()) {
+        line_of(fd.as_fd())
+    } else {
+        Err(Errno::ENOTSUP)
+    }
+}
+
+fn line_of(fd: BorrowedFd<'_>) -> Result<String, Errno> {
+    let mut line = [0_u8; 4096];
+    for _ in 0..MOST_INTERRUPTS {
+        match read(fd, &mut line) {
+            Ok(n) => {
+                let line = line.get(..n).unwrap_or_default();
+                let line = std::str::from_utf8(line).map_err(|_| Errno::EILSEQ)?;
+                return Ok(line.trim().to_owned());
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::EINTR)
 }
 
 /// Opens the file `path` of the host for writing, if it is in a cgroup file system.

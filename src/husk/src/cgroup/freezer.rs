@@ -53,16 +53,16 @@ impl Cgroup {
 
     /// Whether the cgroup itself has been frozen.
     ///
-    /// System calls: 3 or 4, and 3 more when it is frozen.
+    /// System calls: 4, or 3 when the directory is open; more when it is frozen.
     ///
     /// # Errors
     /// [`Code::CGROUP_FAILED`] when the state cannot be read.
     pub fn freezer_state(&self) -> Result<FreezerState, Error> {
         let Some(member) = self.freezer() else { return Ok(FreezerState::Thawed) };
-        let state = member.dir().and_then(|dir| match self.version {
-            Version::V1 => state_v1(dir),
-            Version::V2 => state_v2(dir),
-        });
+        let state = match self.version {
+            Version::V1 => state_v1(member),
+            Version::V2 => state_v2(member),
+        };
         match state {
             Ok(state) => Ok(state),
             Err(errno) if is_gone(errno) => Ok(FreezerState::Thawed),
@@ -166,25 +166,25 @@ pub(super) fn wait_for_event(dir: &Dir, wanted: &str, time: &Backoff) -> Result<
     }
 }
 
-fn state_v1(dir: &Dir) -> Result<FreezerState, Errno> {
-    let state = match dir.read_line("freezer.state")?.as_str() {
+fn state_v1(member: &Member) -> Result<FreezerState, Errno> {
+    let state = match member.read_line("freezer.state")?.as_str() {
         "FROZEN" => FreezerState::Frozen,
         "FREEZING" => FreezerState::Freezing,
         _ => return Ok(FreezerState::Thawed),
     };
     // 0: only a cgroup above is frozen. Kernels before 3.8 have no such file.
-    match dir.read_line("freezer.self_freezing") {
+    match member.read_line("freezer.self_freezing") {
         Ok(itself) if itself == "0" => Ok(FreezerState::Thawed),
         Ok(_) | Err(Errno::ENOENT) => Ok(state),
         Err(errno) => Err(errno),
     }
 }
 
-fn state_v2(dir: &Dir) -> Result<FreezerState, Errno> {
-    if dir.read_line("cgroup.freeze")? != "1" {
+fn state_v2(member: &Member) -> Result<FreezerState, Errno> {
+    if member.read_line("cgroup.freeze")? != "1" {
         return Ok(FreezerState::Thawed);
     }
-    let frozen = dir.read("cgroup.events")?.lines().any(|line| line == "frozen 1");
+    let frozen = member.dir()?.read("cgroup.events")?.lines().any(|line| line == "frozen 1");
     Ok(if frozen { FreezerState::Frozen } else { FreezerState::Freezing })
 }
 

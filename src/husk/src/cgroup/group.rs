@@ -1,6 +1,6 @@
 //! A container's cgroup that exists, or may exist.
 
-use super::dir::Dir;
+use super::dir::{Dir, read_line_at};
 use super::layout::Version;
 use super::path::CgroupPath;
 use crate::error::{Code, Failure};
@@ -76,6 +76,15 @@ impl Member {
         }
         let dir = Dir::open(&self.part.directory())?.require_cgroup()?;
         Ok(self.dir.get_or_init(|| dir))
+    }
+
+    /// The file `name` of the directory, which has one short line. The directory is not opened for
+    /// it.
+    pub(super) fn read_line(&self, name: &str) -> Result<String, Errno> {
+        match self.dir.get() {
+            Some(dir) => dir.read_line(name),
+            None => read_line_at(&format!("{}/{name}", self.part.directory())),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Context, DONE, delete};
 use crate::cli::Given;
 use crate::config::{self, Config};
-use crate::container::gate::Passed;
-use crate::container::{Container, Found, Init, Locked, StateDir, Status, kill_and_wait, unknown};
+use crate::container::gate::{Gate, Passed};
+use crate::container::{Container, Found, Init, Locked, StateDir, kill_and_wait, unknown};
 use crate::error::{Code, Error, Failure};
 use crate::hooks;
 use crate::launch::notify::Listener;
@@ -48,20 +48,19 @@ fn still_created(dir: &StateDir) -> Result<(), Error> {
 /// Lets the container's init through the gate, waits until its program has been executed, and runs
 /// the poststart hooks. Where a hook fails the container is gone afterwards.
 fn start(log: &mut Log, container: Container<Locked>) -> Result<(), Error> {
-    match container.status()? {
-        Status::Created => {}
-        Status::Stopped => return Err(refused("cannot start a container that has stopped")),
-        Status::Paused => return Err(refused("cannot start a container in the paused state")),
-        _ => return Err(already_running()),
-    }
+    // The questions of `Container::status`, in its order; what answers them is used below.
     let stopped = || refused("cannot start a container that has stopped");
     let init = container.state().init().open()?.ok_or_else(stopped)?;
+    if container.processes()?.is_frozen()? {
+        return Err(refused("cannot start a container in the paused state"));
+    }
+    let gate = container.dir().gate()?.ok_or_else(already_running)?;
     let (dir, state) = container.into_parts();
     let later = state.hooks;
     let text = if later.start_container || later.poststart { dir.config()? } else { None };
     let config = text.as_deref().map(config::parse).transpose()?;
     let listener = Listener::new(&dir)?;
-    if let Err(error) = pass(&dir, &init, config.as_ref()) {
+    if let Err(error) = pass(gate, &dir, &init, config.as_ref()) {
         if error.code() == Code::HOOK_FAILED {
             kill_and_wait(&state)?;
             delete::dispose(log, dir, &state)?;
@@ -85,8 +84,7 @@ fn start(log: &mut Log, container: Container<Locked>) -> Result<(), Error> {
     Ok(())
 }
 
-fn pass(dir: &Locked, init: &Init, config: Option<&Config<'_>>) -> Result<(), Error> {
-    let Some(gate) = dir.gate()? else { return Err(already_running()) };
+fn pass(gate: Gate, dir: &Locked, init: &Init, config: Option<&Config<'_>>) -> Result<(), Error> {
     let patience = PATIENCE.saturating_add(hook_patience(config));
     let failed = |words: String| Error::said(Code::START_FAILED, words);
     match gate.open(dir, init, patience)? {

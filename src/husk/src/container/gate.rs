@@ -111,12 +111,10 @@ fn hung_up(reader: &OwnedFd, init: &Init, patience: Duration) -> Result<bool, Er
 }
 
 fn read_rest(reader: &OwnedFd) -> Result<Vec<u8>, Errno> {
-    let mut said = vec![0; MOST_BYTES];
+    // As a rule there is nothing, for which the heap need not grow.
+    let mut said = [0; MOST_BYTES];
     match read(reader, &mut said) {
-        Ok(n) => {
-            said.truncate(n);
-            Ok(said)
-        }
+        Ok(n) => Ok(said.get(..n).unwrap_or_default().to_vec()),
         Err(Errno::EAGAIN) => Ok(Vec::new()),
         Err(e) => Err(e),
     }

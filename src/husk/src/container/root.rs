@@ -5,7 +5,7 @@ use super::id::ContainerId;
 use crate::error::{Code, Error, Failure};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, fchmod, stat};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
@@ -100,13 +100,14 @@ impl Root {
             Error::from(Failure::new(Code::STATE_FAILED, doing).errno(call, e as i32))
         };
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut dir = match Dir::open(&self.path, flags, Mode::empty()) {
-            Ok(dir) => dir,
+        // Not open(): the C library would set close-on-exec a second time.
+        let dir = match openat(AT_FDCWD, &self.path, flags, Mode::empty()) {
+            Ok(dir) => Dir::from_fd(dir).map_err(|e| failed("fdopendir", e))?,
             Err(Errno::ENOENT) => return Ok(None),
             Err(e) => return Err(failed("open", e)),
         };
         let mut ids = Vec::new();
-        for entry in dir.iter() {
+        for entry in dir {
             let entry = entry.map_err(|e| failed("getdents", e))?;
             // Some file systems do not tell the type here; reading the state will.
             let other = entry.file_type().is_some_and(|t| t != nix::dir::Type::Directory);
