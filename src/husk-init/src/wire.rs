@@ -245,6 +245,8 @@ pub mod lookup {
     pub const OPTIONAL: u32 = 2;
     /// The target is a directory, and made as one.
     pub const DIRECTORY: u32 = 4;
+    /// The target must not lie in a procfs, whatever links lead there.
+    pub const NOT_PROC: u32 = 8;
 }
 
 macro_rules! operations {
@@ -475,6 +477,8 @@ operations! {
         env: Texts<'a>,
         /// Seconds; 0: no limit.
         timeout: u32,
+        /// Whether the hook gets the usual umask of 022 instead of the init's.
+        usual_umask: bool,
         /// State on its standard input, before the pid.
         state_head: Bytes<'a>,
         /// State after the pid.
@@ -483,7 +487,10 @@ operations! {
     /// Makes the attached root the root of the mount namespace and drops the old one.
     PivotRoot {
         /// chroot instead, for a root that pivot_root refuses.
-        chroot: bool
+        chroot: bool,
+        /// Whether the tree is first moved from its path onto the root, so that a chroot hides
+        /// nothing beside it.
+        moved: bool
     } = 36;
     /// Makes a path unreadable: a file becomes the null device, a directory an empty one.
     Mask {
@@ -561,6 +568,11 @@ operations! {
         /// Whether a refusal is final; otherwise it is tried again later.
         last: bool
     } = 49;
+    /// Makes a directory while the root can be written; one that cannot be made is missed later.
+    Directory {
+        /// Path below the root.
+        path: Text<'a>
+    } = 64;
     /// Gives 0, 1 and 2 to the container's user.
     OwnStdio {
         /// Owner.

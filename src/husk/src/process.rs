@@ -81,6 +81,12 @@ impl<'c> Checked<'c> {
         steps.push(&op, self.at.key("terminal"));
     }
 
+    /// Appends the making of the working directory, while the root can be written.
+    pub fn directory_steps(&self, steps: &mut Steps) {
+        let path = Text::new(&*self.process.cwd);
+        steps.push(&Op::Directory { path }, self.at.key("cwd"));
+    }
+
     /// Appends everything from the final root on: what the process gives up, in the one order in
     /// which each step still has the rights that it needs.
     pub fn confine_steps(&self, around: &Around<'_>, steps: &mut Steps) {

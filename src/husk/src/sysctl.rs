@@ -73,7 +73,7 @@ pub fn plan(
             problems.refuse_with(Code::SYSCTL, at, reason, hint);
             continue;
         };
-        if !namespaces.has(owner) || owner == Kind::Network && namespaces.is_the_callers(owner) {
+        if !namespaces.has(owner) || namespaces.is_the_callers(owner) {
             let reason = format!(
                 "sysctl {:?} is not in a separate kernel namespace: the container shares it with the host",
                 &**key

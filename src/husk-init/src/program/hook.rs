@@ -3,7 +3,7 @@
 use super::execute::table;
 use super::{Done, Failed, Named, Walker};
 use crate::sys::{self, At, Buffer, Errno, Fd};
-use crate::wire::{Bytes, Call, MESSAGE_TEXT, Text, Texts};
+use crate::wire::{Call, MESSAGE_TEXT, Op, Text, Texts};
 
 const SIGKILL: i32 = 9;
 const NOT_EXECUTED: i32 = 127;
@@ -13,20 +13,22 @@ type Output = Buffer<{ MESSAGE_TEXT + 1 }>;
 
 impl Walker<'_> {
     /// Runs a hook to its end. It gets 0, 1 and 2 and nothing else; its group dies at the timeout.
-    pub fn hook(
-        &self,
-        path: Text<'_>,
-        args: Texts<'_>,
-        env: Texts<'_>,
-        timeout: u32,
-        [head, tail]: [Bytes<'_>; 2],
-    ) -> Done {
+    pub fn hook(&self, op: &Op<'_>) -> Done {
+        let Op::Hook { path, args, env, timeout, usual_umask, state_head, state_tail } = *op else {
+            return Ok(());
+        };
         let mut pid = Buffer::<12>::new();
         pid.push_number(sys::get_pid()).of(Call::Plan)?;
-        let state = sys::memory_file(&[head.0, pid.bytes(), tail.0]).of(Call::Memory)?;
+        let state =
+            sys::memory_file(&[state_head.0, pid.bytes(), state_tail.0]).of(Call::Memory)?;
         let (output, to_output) = sys::pipe().of(Call::Fork)?;
         let child = match sys::fork().of(Call::Fork)? {
-            0 => execute_hook(path, args, env, &state, &to_output),
+            0 => {
+                if usual_umask {
+                    sys::umask(0o022);
+                }
+                execute_hook(path, args, env, &state, &to_output)
+            }
             pid => pid as i32,
         };
         // The hook's end of the pipe must be the only one.

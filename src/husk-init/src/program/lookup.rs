@@ -11,6 +11,8 @@ use core::ffi::CStr;
 const PATH_MAX: usize = 4096;
 const NAME_MAX: usize = 255;
 const MOST_LINKS: usize = 40;
+/// Type of a procfs, as fstatfs(2) tells it.
+pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 const DIRECTORY_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
@@ -150,7 +152,22 @@ impl Walker<'_> {
 
     /// Opens a path below the root, made when missing.
     pub fn target(&self, path: Text<'_>, how: u32) -> Done<Fd> {
-        open_or_make(self.root()?, path.bytes(), how).of(Call::Open)
+        let target = open_or_make(self.root()?, path.bytes(), how).of(Call::Open)?;
+        if how & lookup::NOT_PROC != 0
+            && sys::filesystem(target.at()).of(Call::Fstatfs)? == PROC_SUPER_MAGIC
+        {
+            return Err(Failed { call: Call::Open, errno: Errno::LOOP, detail: 0 });
+        }
+        Ok(target)
+    }
+
+    /// Makes a directory, if it can be made.
+    pub fn directory(&self, path: Text<'_>) -> Done {
+        const READ_ONLY: Errno = Errno(30);
+        match open_or_make(self.root()?, path.bytes(), lookup::DIRECTORY) {
+            Ok(_) | Err(Errno::ACCES | Errno::PERM | READ_ONLY) => Ok(()),
+            Err(errno) => Err(Failed { call: Call::Mkdir, errno, detail: 0 }),
+        }
     }
 
     /// Opens an existing path below the root; `None` when there is nothing.
@@ -179,7 +196,11 @@ impl Walker<'_> {
         }
         .of(Call::Open)?;
         let parent = if parent.is_empty() { &b"/"[..] } else { parent };
-        let parent = open_or_make(self.root()?, parent, lookup::DIRECTORY).of(Call::Open)?;
+        // What is made in /dev is made there, and not in a volume that the image's /dev points to.
+        let in_dev = parent == b"/dev" || parent.starts_with(b"/dev/");
+        let links = if in_dev { lookup::NO_SYMLINKS } else { 0 };
+        let parent =
+            open_or_make(self.root()?, parent, lookup::DIRECTORY | links).of(Call::Open)?;
         Ok(Place { parent, name: buffer })
     }
 }

@@ -205,10 +205,9 @@ impl<'p> Walker<'p> {
             Op::Symlink { path, target, unless_missing, replace } => {
                 self.symlink(path, target, unless_missing, replace)
             }
-            Op::Hook { path, args, env, timeout, state_head, state_tail } => {
-                self.hook(path, args, env, timeout, [state_head, state_tail])
-            }
-            Op::PivotRoot { chroot } => self.pivot_root(chroot),
+            Op::Hook { .. } => self.hook(op),
+            Op::PivotRoot { chroot, moved } => self.pivot_root(chroot, moved),
+            Op::Directory { path } => self.directory(path),
             Op::Mask { path, null } => self.mask(path, null),
             Op::ReadOnly { path } => self.read_only(path),
             Op::HostName { name } => {

@@ -141,8 +141,11 @@ impl Walker<'_> {
     }
 
     /// Makes the attached root the root of the namespace, the old one gone.
-    pub fn pivot_root(&mut self, chroot: bool) -> Done {
+    pub fn pivot_root(&mut self, chroot: bool, moved: bool) -> Done {
         let root = self.root()?;
+        if moved {
+            sys::attach_at_path(root, c"/").of(Call::MoveMount)?;
+        }
         sys::change_directory(root).of(Call::Chdir)?;
         if chroot {
             return sys::change_root(c".").of(Call::Chroot).map(drop);

@@ -16,16 +16,20 @@ impl Walker<'_> {
     /// accepted only as the device that it is, on a devpts, and the peer is taken from the master
     /// itself, so no name of the container decides what is opened.
     pub fn terminal(&self, rows: u16, columns: u16, console: bool) -> Done {
-        let flags = sys::O_RDWR | sys::O_NOCTTY | sys::O_NOFOLLOW;
-        let master = open_below(self.root()?, c"/dev/pts/ptmx", flags, 0, 0).of(Call::Open)?;
+        let wrong = Failed { call: Call::WrongDevice, errno: Errno::INVAL, detail: 0 };
+        let flags = sys::O_PATH | sys::O_DIRECTORY;
+        let directory = open_below(self.root()?, c"/dev/pts", flags, 0, 0).of(Call::Open)?;
+        // Looked at before anything in it is opened: opening some devices does something.
+        if sys::filesystem(directory.at()).of(Call::Fstatfs)? != DEVPTS_SUPER_MAGIC {
+            return Err(wrong);
+        }
+        let inside = sys::RESOLVE_BENEATH | sys::RESOLVE_NO_XDEV | sys::RESOLVE_NO_SYMLINKS;
+        let flags = sys::O_RDWR | sys::O_NOCTTY;
+        let master = sys::open_at(directory.at(), c"ptmx", flags, 0, inside).of(Call::Open)?;
         let master = master.at();
         let stat = sys::stat(master, c"").of(Call::Stat)?;
-        let kind = sys::filesystem(master).of(Call::Fstatfs)?;
-        if stat.kind() != sys::S_IFCHR
-            || (stat.major, stat.minor) != PTMX
-            || kind != DEVPTS_SUPER_MAGIC
-        {
-            return Err(Failed { call: Call::WrongDevice, errno: Errno::INVAL, detail: 0 });
+        if stat.kind() != sys::S_IFCHR || (stat.major, stat.minor) != PTMX {
+            return Err(wrong);
         }
         let number = sys::unlock_terminal(master).of(Call::Ioctl)?;
         let peer = sys::open_peer(master).of(Call::Ioctl)?;

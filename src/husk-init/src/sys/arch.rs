@@ -32,6 +32,7 @@ numbers! {
     SOCKET = 41, 198;
     SENDMSG = 46, 211;
     RECVMSG = 47, 212;
+    CLONE = 56, 220;
     EXECVE = 59, 221;
     WAIT4 = 61, 260;
     KILL = 62, 129;

@@ -89,7 +89,7 @@ pub(super) fn run(cx: &mut Context<'_>, own: &Given, arguments: &[OsString]) -> 
     let options = CreateOptions::new(own, arguments)?.launch(&cx.global, true, false);
     let root = cx.root();
     let created = launch::create(&root, &options, &mut cx.log).map_err(Error::at_create)?;
-    created.release().map_err(Error::at_create)?;
+    created.release();
     Ok(DONE)
 }
 

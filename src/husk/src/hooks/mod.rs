@@ -40,12 +40,15 @@ impl Point {
 
 /// Runs hooks one after the other, with `state` on their standard input and `bundle` as their
 /// working directory.
-///
-/// Descriptors of the caller from 3 on must be close-on-exec.
+/// Whatever the caller left open from 3 on is kept away from them.
 ///
 /// # Errors
 /// At the first hook that fails, with its place and what it printed.
 pub fn run(point: Point, hooks: &[Hook<'_>], state: &[u8], bundle: &Path) -> Result<(), Error> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    shut_descriptors()?;
     let mut each = hooks.iter().enumerate();
     each.try_for_each(|(n, hook)| run_one(point, n, hook, state, bundle))
 }
@@ -91,7 +94,6 @@ pub fn poststart(state: &State, config: Option<&Config<'_>>) -> Result<(), Error
     let Some(hooks) = config.and_then(|config| config.hooks.as_ref()) else { return Ok(()) };
     let pid = Some(state.init().pid.as_raw());
     let text = for_hooks(&state.id, Status::Running, pid, &state.bundle, &state.annotations)?;
-    shut_descriptors()?;
     run(Point::Poststart, &hooks.poststart, &text, Path::new(&state.bundle))
 }
 

@@ -106,6 +106,7 @@ fn spawn(hook: &Hook<'_>, bundle: &Path) -> Result<Child, Failed> {
             command.env(name, value);
         }
     }
+    crate::sys::process::unblock_signals(&mut command);
     command.spawn().map_err(|e| ("execve", errno(&e)))
 }
 

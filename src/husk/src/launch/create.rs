@@ -70,14 +70,9 @@ pub struct Created {
 }
 
 impl Created {
-    /// Lets the init go and wait for `start`.
-    ///
-    /// # Errors
-    /// When it has ended meanwhile.
-    pub fn release(self) -> Result<(), Error> {
-        self.session.go()?;
+    /// Leaves the init alone, to wait for `start`.
+    pub fn release(self) {
         self.session.release();
-        Ok(())
     }
 }
 
@@ -245,6 +240,9 @@ impl Making<'_> {
         }
         if let Some(path) = &self.options.pid_file {
             pid_file::write(path, state.init().pid)?;
+        }
+        if self.options.waits {
+            session.go()?;
         }
         Ok((session, state, plan.steps, terminal))
     }

@@ -78,10 +78,15 @@ pub fn run(root: &Root, options: &RunOptions, log: &mut Log) -> Result<u8, Error
         in_background(listener, &init);
     }
     let status = Foreground { init: &init, terminal, signals }.wait();
-    if !options.keep
-        && let Some(dir) = dir.lock()?
-    {
-        clean_up(Some(dir), &state, &text, log);
+    if status.is_err() {
+        // Nobody is left who would look after it.
+        let _ = kill_and_wait(&state);
+    }
+    if !options.keep {
+        match dir.lock() {
+            Ok(dir) => clean_up(dir, &state, &text, log),
+            Err(error) => log.warning(error.to_string()),
+        }
     }
     status
 }

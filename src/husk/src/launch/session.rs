@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use std::ffi::CString;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The container-side program, compiled by the build script.
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/husk-init"));
@@ -242,15 +242,31 @@ impl Session {
         self.init.take()
     }
 
+    /// Kills what was started. A process that stands still in a frozen cgroup does not end: it is
+    /// left to whoever thaws it.
     fn kill(&mut self) {
         if let Some(launcher) = self.launcher.take() {
             let _ = nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL);
-            let _ = waitpid(launcher, None);
+            reap(launcher);
         }
         if let Some(init) = self.init.take() {
             let _ = process::pidfd_send_signal(&init.pidfd, libc::SIGKILL);
-            let _ = waitpid(init.pid, Some(WaitPidFlag::__WALL));
+            reap(init.pid);
         }
+    }
+}
+
+/// Waits for a process that was killed, but not for ever.
+fn reap(pid: Pid) {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let deadline = Instant::now().checked_add(PATIENCE);
+    let mut pause = Duration::from_micros(50);
+    while let Ok(WaitStatus::StillAlive) = waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
+            return;
+        }
+        std::thread::sleep(pause);
+        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
     }
 }
 

@@ -142,9 +142,11 @@ pub fn create(
         steps.push(&Op::LoopbackUp {}, "");
     }
     let hooks = InsideHooks::plan(config, request.id, request.bundle, &checked, &mut problems);
-    let root = RootChoice { no_pivot: request.no_pivot, at_its_path: hooks.before_pivot() };
+    // Hooks on either side look for the container's files at the path of its root file system.
+    let at_its_path = hooks.before_pivot() || outside_before_pivot(config);
+    let root = RootChoice { no_pivot: request.no_pivot, at_its_path };
     let around = rootfs::Around { bundle: request.bundle, root, namespaces: &namespaces };
-    rootfs::plan_mounts(config, &around, &mut cgroup, &mut steps, &mut problems);
+    let late = rootfs::plan_mounts(config, &around, &mut cgroup, &mut steps, &mut problems);
     let notify = request.notify.map(|inside| {
         let (tree, lookup) = (steps.reserve(1), lookup::DIRECTORY);
         steps.push(&Op::Attach { tree, target: Text::new(inside), lookup }, "");
@@ -163,7 +165,11 @@ pub fn create(
         steps.push(&Op::DomainName { name: Text::new(&*config.domainname) }, "/domainname");
     }
     sysctl::plan(config, &namespaces, proc, &mut steps, &mut problems);
-    rootfs::plan_protection(config, &mut steps, &mut problems);
+    if keep_proc {
+        steps.push(&Op::Forget { slot: proc }, "");
+    }
+    checked.directory_steps(&mut steps);
+    rootfs::plan_protection(config, &late, &mut steps, &mut problems);
     let fifo = request.waits.then(|| steps.reserve(1));
     let around = Around {
         filter: filter.as_ref().zip(filter_bytes.as_deref()).map(|(f, bytes)| (f.flags, bytes)),
@@ -259,7 +265,7 @@ fn check_names(config: &Config<'_>, namespaces: &Namespaces, problems: &mut Prob
         if name.is_empty() {
             continue;
         }
-        if !namespaces.has(Kind::Uts) {
+        if !namespaces.has(Kind::Uts) || namespaces.is_the_callers(Kind::Uts) {
             let reason = "unable to set hostname or domainname without a private UTS namespace";
             let hint = "add {\"type\": \"uts\"} to linux.namespaces";
             problems.refuse_with(Code::HOSTNAME, key, reason, hint);

@@ -97,7 +97,11 @@ pub fn exec(
     // The process appears among those of the container: whatever it holds, they may reach.
     cgroup.reserve(true, &mut steps);
     steps.push(&Op::Forget { slot: proc }, "");
-    steps.push(&Op::Join { namespace: init, kinds: own & !user_and_cgroup }, "/linux/namespaces");
+    // setns(2) refuses a descriptor of a process without a type to join.
+    if own & !user_and_cgroup != 0 {
+        let kinds = own & !user_and_cgroup;
+        steps.push(&Op::Join { namespace: init, kinds }, "/linux/namespaces");
+    }
     let op = Op::Clone { flags: 0, cgroup: init, into_cgroup: false };
     steps.push(&op, "/linux/namespaces");
 

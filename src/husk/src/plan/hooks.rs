@@ -9,6 +9,9 @@ use crate::process::Checked;
 use husk_init::wire::{Bytes, Op, Text, Texts};
 use serde::Serialize;
 
+/// Hooks that run before the init has the umask of the program.
+const CREATE_CONTAINER: &str = "/hooks/createContainer";
+
 /// Stands for the pid in the state until the init, which alone knows its own, fills it in.
 const PID: &str = "2147483647";
 
@@ -111,7 +114,7 @@ impl<'c> InsideHooks<'c> {
     /// Appends the createContainer hooks.
     pub fn create_container_steps(&self, steps: &mut Steps) {
         let list = self.create_container;
-        self.steps("/hooks/createContainer", list, &[], &self.creating, steps);
+        self.steps(CREATE_CONTAINER, list, &[], &self.creating, steps);
     }
 
     /// Appends the startContainer hooks, which get the program's environment if they name none.
@@ -142,6 +145,7 @@ impl<'c> InsideHooks<'c> {
                 args: Texts::List(&args),
                 env: Texts::List(&env),
                 timeout: hook.timeout.and_then(|t| u32::try_from(t).ok()).unwrap_or(0),
+                usual_umask: at == CREATE_CONTAINER,
                 state_head: Bytes(head.as_bytes()),
                 state_tail: Bytes(tail.as_bytes()),
             };

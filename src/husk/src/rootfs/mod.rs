@@ -5,6 +5,8 @@ mod idmap;
 pub mod mounts;
 pub mod options;
 
+use mounts::ReadOnlyLater;
+
 use crate::config::Config;
 use crate::error::{Code, Pointer, Problems, errno_text};
 use crate::namespaces::{Kind, Namespaces};
@@ -70,37 +72,44 @@ pub fn plan_mounts(
     cgroup: &mut CgroupSteps,
     steps: &mut Steps,
     problems: &mut Problems,
-) {
+) -> ReadOnlyLater {
+    let none = ReadOnlyLater::default();
     let Around { bundle, root: choice, namespaces } = *around;
-    let Some(path) = path(config, bundle, problems) else { return };
+    let Some(path) = path(config, bundle, problems) else { return none };
     let propagation = propagation(config, problems);
     if !namespaces.has(Kind::Mount) {
         without_namespace(config, &path, steps, problems);
-        return;
+        return none;
     }
     let default_propagation = propagation.unwrap_or(libc::MS_SLAVE | libc::MS_REC);
     let tree = match mount::clone_tree(&path.to_c_string(), true) {
         Ok(tree) => tree,
-        Err(errno) => return unusable(&path, &errno_text(errno as i32), problems),
+        Err(errno) => {
+            unusable(&path, &errno_text(errno as i32), problems);
+            return none;
+        }
     };
     let is_directory = fstat(&tree)
         .is_ok_and(|s| SFlag::from_bits_truncate(s.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR);
     if !is_directory {
-        return unusable(&path, "not a directory", problems);
+        unusable(&path, "not a directory", problems);
+        return none;
     }
     // Whatever the root's propagation will be: while it is put together, nothing that is mounted
     // in it may reach the host.
     let change = Change { propagation: libc::MS_SLAVE, ..Change::default() };
     if let Err(errno) = mount::set_attributes(&tree, change, true) {
-        return unusable(&path, &errno_text(errno as i32), problems);
+        unusable(&path, &errno_text(errno as i32), problems);
+        return none;
     }
     steps.push(&Op::Propagation { flags: libc::MS_SLAVE | libc::MS_REC }, "");
     let tree = steps.descriptor(tree);
     let bytes = if choice.at_its_path { path.into_bytes() } else { b"/".to_vec() };
     steps.push(&Op::AttachRoot { tree, at: Text::new(&bytes) }, "/root/path");
     let around = mounts::Surroundings { bundle, namespaces, default_propagation };
-    mounts::plan(config, &around, cgroup, steps, problems);
+    let late = mounts::plan(config, &around, cgroup, steps, problems);
     devices::plan(config, namespaces, steps, problems);
+    late
 }
 
 fn unusable(path: &HostPath, why: &str, problems: &mut Problems) {
@@ -149,7 +158,9 @@ fn without_namespace(
 pub fn plan_root(config: &Config<'_>, around: &Around<'_>, steps: &mut Steps) {
     let Around { root: choice, namespaces, .. } = *around;
     let own = namespaces.has(Kind::Mount);
-    steps.push(&Op::PivotRoot { chroot: choice.no_pivot || !own }, "/root/path");
+    let chroot = choice.no_pivot || !own;
+    let moved = choice.no_pivot && own && choice.at_its_path;
+    steps.push(&Op::PivotRoot { chroot, moved }, "/root/path");
     if !own {
         return;
     }
@@ -169,7 +180,13 @@ pub fn plan_root(config: &Config<'_>, around: &Around<'_>, steps: &mut Steps) {
 }
 
 /// Appends the read-only root, the read-only and the masked paths.
-pub fn plan_protection(config: &Config<'_>, steps: &mut Steps, problems: &mut Problems) {
+pub fn plan_protection(
+    config: &Config<'_>,
+    late: &ReadOnlyLater,
+    steps: &mut Steps,
+    problems: &mut Problems,
+) {
+    late.steps(steps);
     if config.root.as_ref().is_some_and(|root| root.readonly) {
         let target = Text::new("/");
         let op = Op::Attributes {

@@ -45,6 +45,26 @@ pub struct Surroundings<'a> {
     pub default_propagation: u64,
 }
 
+/// Mounts that are made read-only once everything inside them has been made.
+#[derive(Debug, Default)]
+pub struct ReadOnlyLater(Vec<(ContainerPath, Pointer)>);
+
+impl ReadOnlyLater {
+    /// Appends the steps that make them read-only.
+    pub fn steps(&self, steps: &mut Steps) {
+        for (target, at) in &self.0 {
+            let op = Op::Attributes {
+                target: Text::new(target.as_str()),
+                set: attr::RDONLY,
+                clear: 0,
+                propagation: 0,
+                recursive: false,
+            };
+            steps.push(&op, at);
+        }
+    }
+}
+
 /// Appends the steps of all mounts, in their order.
 pub fn plan(
     config: &Config<'_>,
@@ -52,25 +72,25 @@ pub fn plan(
     cgroup: &mut CgroupSteps,
     steps: &mut Steps,
     problems: &mut Problems,
-) {
-    let mut late = Vec::new();
+) -> ReadOnlyLater {
+    let mut late = ReadOnlyLater::default();
     for (n, mount) in config.mounts.iter().enumerate() {
         let at = Pointer::from("/mounts").index(n);
         if let Some(target) = one(config, mount, &at, around, cgroup, steps, problems) {
-            late.push((target, at));
+            late.0.push((target, at));
         }
     }
-    // A read-only tmpfs is made read-only once everything inside it is mounted.
-    for (target, at) in late {
-        let op = Op::Attributes {
-            target: Text::new(target.as_str()),
-            set: attr::RDONLY,
-            clear: 0,
-            propagation: 0,
-            recursive: false,
-        };
-        steps.push(&op, at);
-    }
+    late
+}
+
+/// How the target of a mount is looked up. procfs, sysfs and what is bound in their place lie on
+/// real directories only, and so does /dev; nothing else comes to lie in a procfs through a link of
+/// the image.
+fn lookup_of(target: &ContainerPath) -> u32 {
+    let real = ["/proc", "/sys"].iter().any(|d| target.below(d).is_some());
+    let links = if real || target.as_str() == "/dev" { lookup::NO_SYMLINKS } else { 0 };
+    let procfs = if target.below("/proc").is_some() { 0 } else { lookup::NOT_PROC };
+    links | procfs
 }
 
 /// Appends the steps of one mount; a tmpfs that becomes read-only later is returned.
@@ -224,7 +244,7 @@ fn filesystem(
     if let Some(label) = &label {
         data.push(label);
     }
-    let mut how = lookup::DIRECTORY;
+    let mut how = lookup::DIRECTORY | lookup_of(target);
     if matches!(kind, "proc" | "sysfs") {
         how |= lookup::NO_SYMLINKS;
     }
@@ -260,7 +280,7 @@ fn filesystem(
         (options.own.set | options.recursive.set) & !(if later { attr::RDONLY } else { 0 });
     let instead = match kind {
         "sysfs" => sysfs_instead(around, attributes, steps),
-        "cgroup2" => cgroup.instead(options.own, at, steps),
+        "cgroup2" if cgroup.is_unified() => cgroup.instead(options.own, at, steps),
         _ => None,
     };
     let op = Op::Mount {
@@ -355,7 +375,7 @@ fn bind(
         );
         problems.refuse(Code::MOUNT_OPTION, at.key("options"), reason);
     }
-    let lookup = if is_directory { lookup::DIRECTORY } else { 0 };
+    let lookup = if is_directory { lookup::DIRECTORY } else { 0 } | lookup_of(target);
     let tree = steps.descriptor(tree);
     steps.push(&Op::Attach { tree, target: Text::new(target.as_str()), lookup }, at);
 }

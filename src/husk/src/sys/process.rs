@@ -113,6 +113,18 @@ pub fn set_subreaper() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
+/// Lets a program begin with no signal blocked, whatever this process has taken over.
+pub fn unblock_signals(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    let unblock = || {
+        let none = nix::sys::signal::SigSet::empty();
+        nix::sys::signal::sigprocmask(nix::sys::signal::SigmaskHow::SIG_SETMASK, Some(&none), None)
+            .map_err(std::io::Error::from)
+    };
+    // SAFETY: between fork and execve; makes one system call and allocates nothing.
+    unsafe { command.pre_exec(unblock) };
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

@@ -10,7 +10,16 @@ use std::os::fd::OwnedFd;
 
 const STACK: usize = 16 << 10;
 
-extern "C" fn wait_for_the_end(_: *mut libc::c_void) -> libc::c_int {
+/// `husk` is the pid of the caller.
+extern "C" fn wait_for_the_end(husk: *mut libc::c_void) -> libc::c_int {
+    // Whoever kills husk ends this process too; if that has happened already, nobody waits.
+    // SAFETY: takes numbers.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        if libc::getppid() as usize != husk as usize {
+            libc::_exit(0);
+        }
+    }
     loop {
         // SAFETY: takes no memory; the process is killed from outside.
         unsafe { libc::pause() };
@@ -28,7 +37,8 @@ pub fn namespace_with_maps(uid: &str, gid: &str) -> Result<OwnedFd, Errno> {
     // nothing but wait.
     let pid = unsafe {
         let top = stack.as_mut_ptr().add(stack.len());
-        libc::clone(wait_for_the_end, top.cast(), flags, std::ptr::null_mut())
+        let husk = std::process::id() as usize;
+        libc::clone(wait_for_the_end, top.cast(), flags, husk as *mut libc::c_void)
     };
     let pid = Pid::from_raw(Errno::result(pid)?);
     let namespace = map(pid, uid, gid);
