@@ -16,6 +16,7 @@ tests![
     stricter pidfd_socket_of_create,
     stricter pidfd_socket_of_exec,
     notify_socket_waits_for_ready,
+    notify_socket_of_a_run,
     notify_socket_gives_up_when_the_program_ends,
     s16_seccomp_agent_gets_state_and_listener,
     s16_seccomp_agent_that_is_not_there,
@@ -89,6 +90,36 @@ fn notify_socket_waits_for_ready(cx: &Context) -> Done {
     // The barrier's descriptor goes with the message that is never read.
     drop(socket);
     running.finish().ok();
+    Ok(())
+}
+
+fn notify_socket_of_a_run(cx: &Context) -> Done {
+    for detached in [true, false] {
+        let mut bundle = cx.bundle();
+        bundle.with_probe().shell(&notifier("READY=1"));
+        bundle.write();
+        let path = cx.fresh_path("notify.sock");
+        let socket = UnixDatagram::bind(&path).expect("bind");
+        socket.set_read_timeout(Some(host::deadline(20))).expect("a deadline");
+        let id = cx.id();
+        let words: &[&str] = if detached { &["run", "-d", "-b"] } else { &["run", "-b"] };
+        let call = cx.call(words).arg(bundle.dir()).arg(&id).env("NOTIFY_SOCKET", &path);
+        let running = call.spawn();
+        let mut text = [0; 4096];
+        let mut seen = String::new();
+        while !(seen.contains("READY=1") && seen.contains("MAINPID=")) {
+            let length = socket.recv(&mut text).unwrap_or_else(|e| panic!("{e}; so far {seen:?}"));
+            seen.push_str(&String::from_utf8_lossy(&text[..length]));
+            seen.push('\n');
+        }
+        let pid = if detached { cx.state(&id)["pid"].to_string() } else { running.pid().to_string() };
+        assert!(seen.contains(&format!("MAINPID={pid}\n")), "{seen}");
+        drop(socket);
+        if detached {
+            running.finish().ok();
+        }
+        cx.call(&["delete", "-f", &id]).run().ok();
+    }
     Ok(())
 }
 

@@ -160,7 +160,7 @@ impl Listener {
                 None => {}
             }
             let left =
-                deadline.map_or(Duration::ZERO, |d| d.saturating_duration_since(Instant::now()));
+                deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(Heard::Nothing);
             }
