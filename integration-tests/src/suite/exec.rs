@@ -61,7 +61,7 @@ fn exec_gives_status_and_streams(cx: &Context) -> Done {
 
 fn exec_gives_128_plus_signal(cx: &Context) -> Done {
     let container = cx.sleeper();
-    for (signal, code) in [("KILL", 137), ("TERM", 143)] {
+    for (signal, code) in [("KILL", 137), ("TERM", 143), ("40", 168)] {
         let script = format!("kill -{signal} $$; sleep 100");
         assert_eq!(container.exec_call(&[], &["sh", "-c", &script]).run().code, Some(code));
     }

@@ -35,7 +35,51 @@ tests![
     root_is_the_containers_after_pivot,
     rootfs_through_a_symlink,
     readonly_root_with_writable_mounts,
+    no_pivot_with_hooks_of_the_container,
+    read_only_dev_still_gets_its_devices,
+    missing_cwd_on_a_read_only_root_is_made,
+    stricter host_names_by_path_are_refused,
 ];
+
+/// Such hooks look for the container at its path on the host, where the tree then lies until the
+/// root is changed.
+fn no_pivot_with_hooks_of_the_container(cx: &Context) -> Done {
+    let mut bundle = cx.bundle();
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", format!("touch {}", bundle.inside("/by-the-hook").display())],
+        "env": ["PATH=/usr/bin:/bin"]});
+    bundle.push("/hooks/createContainer", hook);
+    bundle.shell("ls /by-the-hook").write();
+    let out = cx.call(&["run", "--no-pivot", "-b"]).arg(bundle.dir()).arg(cx.id()).run();
+    assert!(out.ok().starts_with("/by-the-hook"), "{out}");
+    Ok(())
+}
+
+fn read_only_dev_still_gets_its_devices(cx: &Context) -> Done {
+    let mut bundle = cx.bundle();
+    bundle.unmount("/dev/shm").unmount("/dev/mqueue").unmount("/dev/pts").unmount("/dev");
+    bundle.mount("tmpfs", "tmpfs", "/dev", &["nosuid", "ro", "mode=755"]);
+    bundle.shell("ls -l /dev/null | cut -c1; readlink /dev/fd; touch /dev/x 2>/dev/null || echo refused");
+    assert_eq!(cx.run(&bundle).ok(), "c\n/proc/self/fd\nrefused");
+    Ok(())
+}
+
+fn missing_cwd_on_a_read_only_root_is_made(cx: &Context) -> Done {
+    let mut bundle = cx.bundle();
+    bundle.set("/root/readonly", json!(true)).set("/process/cwd", json!("/made/for/it"));
+    assert_eq!(cx.run_ok(&mut bundle, &["pwd"]), "/made/for/it");
+    Ok(())
+}
+
+/// A host name in the host's own namespace, named by its path, would be the host's.
+fn host_names_by_path_are_refused(cx: &Context) -> Done {
+    let mut bundle = cx.bundle();
+    bundle.join_namespace("uts", "/proc/self/ns/uts").set("/hostname", json!("not-the-host"));
+    let text = cx.run(&bundle).refused();
+    if !host::is_peer() {
+        assert!(text.contains("/hostname"), "{text}");
+    }
+    Ok(())
+}
 
 fn c4_readonly_root(cx: &Context) -> Done {
     let mut bundle = cx.bundle();
