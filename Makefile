@@ -16,6 +16,8 @@ export SUITES
 
 SCRIPTS := integration-tests/scripts
 NEED := $(SCRIPTS)/need
+# What `husk --version` says it was built from.
+export HUSK_COMMIT ?= $(shell git describe --always --dirty 2>/dev/null)
 BUILD := $(CARGO) build -q --locked --release --target $(TARGET) -p husk -p husk-bundle
 BUILD_TESTS := $(CARGO) build -q --locked --target $(TARGET) -p integration-tests --bin husk-tests
 TESTS := $(BUILT)/debug/husk-tests
