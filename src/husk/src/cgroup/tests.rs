@@ -3,5 +3,6 @@
 //! guest has the other one.
 
 mod host;
+mod sys;
 mod v1;
 mod v2;

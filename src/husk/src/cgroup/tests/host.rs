@@ -1,5 +1,6 @@
 //! A cgroup of one's own for a test, and processes in it.
 
+use super::sys;
 use crate::cgroup::dir::Dir;
 use crate::cgroup::group::{Member, Part};
 use crate::cgroup::path::CgroupPath;
@@ -7,7 +8,6 @@ use crate::cgroup::{Cgroup, CgroupPlan, Hierarchy, Join, Layout, Request, Versio
 use crate::config::Resources;
 use crate::error::{Error, Problems};
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -116,59 +116,10 @@ pub fn start(group: &Cgroup, script: &str) -> Child {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &format!("echo ready; {script}")]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    enter(&mut command, tasks);
+    sys::enter(&mut command, tasks);
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     child
-}
-
-#[allow(unsafe_code)]
-fn enter(command: &mut Command, tasks: Vec<std::os::fd::OwnedFd>) {
-    let enter = move || {
-        for file in &tasks {
-            nix::unistd::write(file, b"0")?;
-        }
-        Ok(())
-    };
-    // SAFETY: the closure only calls write(2) on descriptors that it owns.
-    unsafe { command.pre_exec(enter) };
-}
-
-/// Makes a child that is born into `directory` (`CLONE_INTO_CGROUP`) and ends at once; its pid is
-/// kept a zombie until the answer, its cgroup, has been read.
-#[allow(unsafe_code)]
-pub fn born_into(directory: &std::os::fd::OwnedFd) -> String {
-    use std::os::fd::AsRawFd;
-    const INTO_CGROUP: u64 = 0x2_0000_0000;
-    // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-    // set_tid_size, cgroup
-    let mut args = [0_u64; 11];
-    args[0] = INTO_CGROUP;
-    args[4] = libc::SIGCHLD as u64;
-    args[10] = directory.as_raw_fd() as u64;
-    let mut gate = [0; 2];
-    // SAFETY: `gate` has room for two descriptors.
-    assert_eq!(unsafe { libc::pipe2(gate.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
-    // SAFETY: a fork by another name: without CLONE_VM the child has memory of its own, and it
-    // only calls read(2) and _exit(2).
-    let pid = unsafe {
-        let pid = libc::syscall(libc::SYS_clone3, args.as_mut_ptr(), size_of_val(&args));
-        if pid == 0 {
-            libc::close(gate[1]);
-            libc::read(gate[0], args.as_mut_ptr().cast(), 1);
-            libc::_exit(0);
-        }
-        pid
-    };
-    assert!(pid > 0, "{}", std::io::Error::last_os_error());
-    let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    // SAFETY: closes the pipe of this function, and waits for the child of this function.
-    unsafe {
-        libc::close(gate[1]);
-        libc::close(gate[0]);
-        libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
-    }
-    cgroup
 }

@@ -1,6 +1,7 @@
 //! The v2 side: on a pure v2 host everything, on a hybrid one what its second hierarchy can do.
 
-use super::host::{Host, LONG, born_into, start};
+use super::host::{Host, LONG, start};
+use super::sys::born_into;
 use crate::cgroup::layout::{Layout, Version};
 use crate::cgroup::{Cgroup, FreezerState};
 use crate::config::{BlockIo, Cpu, DeviceRule, HugepageLimit, Map, Memory, Pids, Resources};
