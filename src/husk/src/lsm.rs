@@ -89,13 +89,13 @@ impl<'c> Labels<'c> {
             if !is_on {
                 let reason = format!("{label:?} cannot be enforced: {module} is not on here");
                 let hint = format!("leave the property out, or use a host with {module}");
-                problems.refuse_with(Code::LSM, at, reason, hint);
+                problems.refuse(Code::LSM, at, reason, hint);
                 return None;
             }
             if label.len() > LONGEST || label.chars().any(char::is_control) {
                 let reason =
                     format!("not a label of {module}: too long, or with control characters");
-                problems.refuse(Code::LSM, at, reason);
+                problems.refuse(Code::LSM, at, reason, "give the label as the module lists it");
                 return None;
             }
             Some(label)
@@ -111,7 +111,7 @@ impl<'c> Labels<'c> {
         if !mount_label.is_empty() && !modules.selinux {
             let reason = format!("{mount_label:?} cannot be enforced: SELinux is not on here");
             let hint = "leave the property out, or use a host with SELinux";
-            problems.refuse_with(Code::LSM, "/linux/mountLabel", reason, hint);
+            problems.refuse(Code::LSM, "/linux/mountLabel", reason, hint);
         }
         Self { profile, label, at: at.clone() }
     }

@@ -108,12 +108,12 @@ impl Namespaces {
             let Some(kind) = Kind::named(&namespace.kind) else {
                 let reason = format!("unknown namespace type {:?}", &*namespace.kind);
                 let hint = "one of pid, network, mount, ipc, uts, user, cgroup, time";
-                problems.refuse_with(Code::NAMESPACE, at.key("type"), reason, hint);
+                problems.refuse(Code::NAMESPACE, at.key("type"), reason, hint);
                 continue;
             };
             if all.has(kind) {
                 let reason = format!("malformed spec file: duplicated ns {:?}", &*namespace.kind);
-                problems.refuse_with(Code::NAMESPACE, at, reason, "name each type once");
+                problems.refuse(Code::NAMESPACE, at, reason, "name each type once");
                 continue;
             }
             if namespace.path.is_empty() {
@@ -178,7 +178,7 @@ impl Namespaces {
 fn open(path: &str, kind: Kind, at: &Pointer, problems: &mut Problems) -> Option<OwnedFd> {
     if !path.starts_with('/') {
         let reason = format!("namespace path {path:?} is not absolute");
-        problems.refuse(Code::NAMESPACE, at, reason);
+        problems.refuse(Code::NAMESPACE, at, reason, "such as /proc/PID/ns/net");
         return None;
     }
     // Non-blocking: the path may name a fifo.
@@ -187,7 +187,7 @@ fn open(path: &str, kind: Kind, at: &Pointer, problems: &mut Problems) -> Option
         Ok(file) => OwnedFd::from(file),
         Err(error) => {
             let reason = format!("namespace path {path:?} cannot be opened: {}", io_text(&error));
-            problems.refuse_with(
+            problems.refuse(
                 Code::NAMESPACE,
                 at,
                 reason,
@@ -205,7 +205,7 @@ fn open(path: &str, kind: Kind, at: &Pointer, problems: &mut Problems) -> Option
             Some(name) => format!("{path:?} is a {name} namespace, not a {wanted} one"),
             None => format!("{path:?} is not a namespace file"),
         };
-        problems.refuse(Code::NAMESPACE, at, reason);
+        problems.refuse(Code::NAMESPACE, at, reason, "name the file of that type in /proc/PID/ns");
         return None;
     }
     Some(file)
@@ -233,7 +233,7 @@ pub fn check_time_offsets(config: &Config<'_>, namespaces: &Namespaces, problems
     let at = Pointer::from("/linux/timeOffsets");
     if !namespaces.is_new(Kind::Time) {
         let reason = "time offsets need a new time namespace";
-        problems.refuse_with(
+        problems.refuse(
             Code::NAMESPACE,
             &at,
             reason,
@@ -244,11 +244,16 @@ pub fn check_time_offsets(config: &Config<'_>, namespaces: &Namespaces, problems
         if !matches!(&**clock, "monotonic" | "boottime") {
             let reason = format!("unknown clock {:?}", &**clock);
             let hint = "one of monotonic, boottime";
-            problems.refuse_with(Code::NAMESPACE, at.key(clock), reason, hint);
+            problems.refuse(Code::NAMESPACE, at.key(clock), reason, hint);
         }
         if offset.nanosecs >= 1_000_000_000 {
             let reason = format!("{} nanoseconds are a second or more", offset.nanosecs);
-            problems.refuse(Code::NAMESPACE, at.key(clock).key("nanosecs"), reason);
+            problems.refuse(
+                Code::NAMESPACE,
+                at.key(clock).key("nanosecs"),
+                reason,
+                "0 to 999999999; put whole seconds into secs",
+            );
         }
     }
 }
@@ -277,13 +282,13 @@ impl Maps {
         let new = namespaces.is_new(Kind::User);
         for (at, list) in lists {
             match (namespaces.has(Kind::User), list.is_empty()) {
-                (false, false) => problems.refuse_with(
+                (false, false) => problems.refuse(
                     Code::ID_MAPPING,
                     at,
                     "user namespace mappings specified, but user namespace isn't enabled in the config",
                     "add {\"type\": \"user\"} to linux.namespaces",
                 ),
-                (true, true) if new => problems.refuse_with(
+                (true, true) if new => problems.refuse(
                     Code::ID_MAPPING,
                     at,
                     "user namespaces enabled, but no mapping found",
@@ -303,18 +308,28 @@ impl Maps {
 fn check_mappings(at: &Pointer, list: &[IdMapping], problems: &mut Problems) {
     if list.len() > MOST_MAPPINGS {
         let reason = format!("{} mappings are more than the kernel takes", list.len());
-        problems.refuse_with(Code::ID_MAPPING, at, reason, "340 at the most");
+        problems.refuse(Code::ID_MAPPING, at, reason, "340 at the most");
         return;
     }
     for (n, mapping) in list.iter().enumerate() {
         if mapping.size == 0 {
-            problems.refuse(Code::ID_MAPPING, at.index(n).key("size"), "a mapping of no ids");
+            problems.refuse(
+                Code::ID_MAPPING,
+                at.index(n).key("size"),
+                "a mapping of no ids",
+                "give a size of 1 or more, or take the mapping out",
+            );
         }
         for (key, first) in [("containerID", mapping.container_id), ("hostID", mapping.host_id)] {
             // The last id is reserved.
             if first.checked_add(mapping.size).is_none() {
                 let reason = format!("{} ids from {first} on go beyond 4294967295", mapping.size);
-                problems.refuse(Code::ID_MAPPING, at.index(n).key(key), reason);
+                problems.refuse(
+                    Code::ID_MAPPING,
+                    at.index(n).key(key),
+                    reason,
+                    "make size smaller",
+                );
             }
         }
     }

@@ -14,12 +14,17 @@ pub fn plan(linux: Option<&Linux<'_>>, steps: &mut Steps, problems: &mut Problem
     let at = Pointer::from("/linux/personality");
     for (n, flag) in given.flags.iter().enumerate() {
         let reason = format!("unknown flag {:?}: the specification defines none", &**flag);
-        problems.refuse(Code::CONFIG_INVALID, at.key("flags").index(n), reason);
+        problems.refuse(
+            Code::CONFIG_INVALID,
+            at.key("flags").index(n),
+            reason,
+            "no flag is defined: leave the list empty",
+        );
     }
     let domain = DOMAINS.iter().find(|(name, _)| *name == &*given.domain);
     let Some((_, domain)) = domain else {
         let reason = format!("unknown execution domain {:?}", &*given.domain);
-        problems.refuse_with(Code::CONFIG_INVALID, at.key("domain"), reason, "LINUX or LINUX32");
+        problems.refuse(Code::CONFIG_INVALID, at.key("domain"), reason, "LINUX or LINUX32");
         return;
     };
     steps.push(&Op::Personality { domain: *domain }, at);

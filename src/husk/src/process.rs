@@ -56,7 +56,7 @@ impl<'c> Checked<'c> {
     ) -> Self {
         if process.args.first().is_none_or(|program| program.is_empty()) {
             let reason = "args must not be empty";
-            problems.refuse_with(Code::PROGRAM, at.key("args"), reason, "name the program to run");
+            problems.refuse(Code::PROGRAM, at.key("args"), reason, "name the program to run");
         }
         check_cwd(&process.cwd, at, problems);
         check_user(process, at, mappings, problems);
@@ -172,10 +172,10 @@ impl<'c> Checked<'c> {
 fn check_cwd(cwd: &str, at: &Pointer, problems: &mut Problems) {
     if cwd.is_empty() {
         let reason = "cwd property must not be empty";
-        problems.refuse_with(Code::CWD, at.key("cwd"), reason, "use \"/\"");
+        problems.refuse(Code::CWD, at.key("cwd"), reason, "use \"/\"");
     } else if !cwd.starts_with('/') {
         let reason = format!("cwd must be an absolute path, not {cwd:?}");
-        problems.refuse(Code::CWD, at.key("cwd"), reason);
+        problems.refuse(Code::CWD, at.key("cwd"), reason, "begin the path with a slash");
     }
 }
 
@@ -191,10 +191,10 @@ fn check_user(
     let mut check = |id: u32, map: &[IdMapping], at: Pointer| {
         if id == RESERVED_ID {
             let reason = format!("{id} is not an id: the kernel takes it for \"unchanged\"");
-            problems.refuse(Code::USER, at, reason);
+            problems.refuse(Code::USER, at, reason, "0 to 4294967294");
         } else if !is_mapped(map, id) {
             let reason = format!("id {id} has no mapping in the container's user namespace");
-            problems.refuse_with(Code::USER, at, reason, "add it to linux.uidMappings/gidMappings");
+            problems.refuse(Code::USER, at, reason, "add it to linux.uidMappings/gidMappings");
         }
     };
     check(user.uid, uids, at.key("uid"));
@@ -204,7 +204,7 @@ fn check_user(
     }
     if user.umask.is_some_and(|mask| mask > 0o777) {
         let reason = "a umask has permission bits only";
-        problems.refuse_with(Code::USER, at.key("umask"), reason, "0 to 511 (0777)");
+        problems.refuse(Code::USER, at.key("umask"), reason, "0 to 511 (0777)");
     }
 }
 
@@ -223,7 +223,7 @@ fn environment<'c>(
             }
             _ => {
                 let reason = format!("invalid environment variable: {:?}", &**entry);
-                problems.refuse_with(Code::ENV, at.index(n), reason, "NAME=value");
+                problems.refuse(Code::ENV, at.index(n), reason, "NAME=value");
             }
         }
     }

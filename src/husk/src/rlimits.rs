@@ -43,18 +43,18 @@ impl Rlimits {
             let number = NAMES.iter().position(|name| *name == &*limit.kind);
             let Some(number) = number.and_then(|n| u32::try_from(n).ok()) else {
                 let reason = format!("unknown resource {:?}", &*limit.kind);
-                problems.refuse_with(Code::RLIMIT, at.key("type"), reason, "see getrlimit(2)");
+                problems.refuse(Code::RLIMIT, at.key("type"), reason, "see getrlimit(2)");
                 continue;
             };
             if list.iter().any(|(other, ..)| *other == number) {
                 let reason = format!("{} is given twice", &*limit.kind);
-                problems.refuse_with(Code::RLIMIT, at.key("type"), reason, "keep one of them");
+                problems.refuse(Code::RLIMIT, at.key("type"), reason, "keep one of them");
                 continue;
             }
             if limit.soft > limit.hard {
                 let reason =
                     format!("soft limit {} is above hard limit {}", limit.soft, limit.hard);
-                problems.refuse(Code::RLIMIT, at.key("soft"), reason);
+                problems.refuse(Code::RLIMIT, at.key("soft"), reason, "lower soft, or raise hard");
                 continue;
             }
             list.push((number, limit.soft, limit.hard, at));

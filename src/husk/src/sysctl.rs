@@ -63,14 +63,14 @@ pub fn plan(
         let path = path(key);
         if path.as_deref() == Some("kernel/hostname") {
             let reason = "sysctl \"kernel.hostname\" is not allowed as it conflicts with the OCI \"hostname\" field";
-            problems.refuse_with(Code::SYSCTL, at, reason, "use hostname");
+            problems.refuse(Code::SYSCTL, at, reason, "use hostname");
             continue;
         }
         let owner = path.as_deref().and_then(namespace);
         let (Some(path), Some(owner)) = (path, owner) else {
             let reason = format!("sysctl {:?} is not in a separate kernel namespace", &**key);
             let hint = "only parameters of the ipc, network, uts and user namespaces can be set";
-            problems.refuse_with(Code::SYSCTL, at, reason, hint);
+            problems.refuse(Code::SYSCTL, at, reason, hint);
             continue;
         };
         if !namespaces.has(owner) || namespaces.is_the_callers(owner) {
@@ -79,7 +79,7 @@ pub fn plan(
                 &**key
             );
             let hint = "add the namespace to linux.namespaces";
-            problems.refuse_with(Code::SYSCTL, at, reason, hint);
+            problems.refuse(Code::SYSCTL, at, reason, hint);
             continue;
         }
         steps.push(&Op::Sysctl { proc, path: Text::new(&path), value: Text::new(&**value) }, at);

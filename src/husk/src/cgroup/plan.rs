@@ -127,7 +127,7 @@ fn absent(controller: &str, writes: &[Write], problems: &mut Problems) {
             continue;
         }
         told.push(&write.pointer);
-        problems.refuse_with(
+        problems.refuse(
             Code::CGROUP_CONTROLLER,
             &write.pointer,
             format!("the {controller} controller is not available on this host"),
@@ -235,7 +235,7 @@ impl Place {
             Ok(path) => Some(Self { path, relative }),
             Err(reason) => {
                 let hint = "give a path below the root of the hierarchy, such as /docker/ID";
-                problems.refuse_with(Code::CGROUP_PATH, "/linux/cgroupsPath", reason, hint);
+                problems.refuse(Code::CGROUP_PATH, "/linux/cgroupsPath", reason, hint);
                 None
             }
         }
@@ -249,7 +249,7 @@ impl Place {
     ) -> Result<Option<Part>, Error> {
         let path = if self.relative {
             let Some(own) = own_path(hierarchy)? else {
-                problems.refuse_with(
+                problems.refuse(
                     Code::CGROUP_PATH,
                     "/linux/cgroupsPath",
                     format!("{} does not show the cgroup that husk itself is in", hierarchy.mount),
@@ -266,7 +266,12 @@ impl Place {
         match path {
             Ok(path) => Ok(Some(Part::new(&hierarchy.names, &hierarchy.mount, path))),
             Err(reason) => {
-                problems.refuse(Code::CGROUP_PATH, "/linux/cgroupsPath", reason);
+                problems.refuse(
+                    Code::CGROUP_PATH,
+                    "/linux/cgroupsPath",
+                    reason,
+                    "a path without .., such as /parent/name",
+                );
                 Ok(None)
             }
         }

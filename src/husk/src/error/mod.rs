@@ -79,13 +79,8 @@ impl Problems {
         self.list.push(problem);
     }
 
-    /// Adds a refusal.
-    pub fn refuse(&mut self, code: Code, at: impl Into<Pointer>, reason: impl Into<String>) {
-        self.push(Problem::new(code, at, reason));
-    }
-
-    /// Adds a refusal that says what to change.
-    pub fn refuse_with(
+    /// Adds a refusal; `hint` says what to change.
+    pub fn refuse(
         &mut self,
         code: Code,
         at: impl Into<Pointer>,
@@ -309,8 +304,8 @@ mod tests {
         let mut problems = Problems::default();
         problems.warn(Code::CONFIG_INVALID, "/process", "odd");
         assert!(!problems.refused());
-        problems.refuse(Code::CONFIG_INVALID, "/root/path", "gone");
+        problems.refuse(Code::CONFIG_INVALID, "/root/path", "gone", "make it");
         let error = problems.into_result().unwrap_err();
-        assert_eq!(error.to_string(), "/root/path: gone");
+        assert_eq!(error.to_string(), "/root/path: gone (make it)");
     }
 }

@@ -45,17 +45,17 @@ impl NetDevices {
             let target = if device.name.is_empty() { name } else { &device.name };
             if !is_name(name) || name.contains('%') {
                 let reason = format!("{:?} is not a name of a network device", &**name);
-                problems.refuse_with(Code::NET_DEVICE, at, reason, NAMES);
+                problems.refuse(Code::NET_DEVICE, at, reason, NAMES);
                 continue;
             }
             if !is_name(target) || !Template::is_sound(target) {
                 let reason = format!("{:?} is not a name of a network device", &**target);
-                problems.refuse_with(Code::NET_DEVICE, at.key("name"), reason, NAMES);
+                problems.refuse(Code::NET_DEVICE, at.key("name"), reason, NAMES);
                 continue;
             }
             if !target.contains('%') && list.iter().any(|other| other.target == **target) {
                 let reason = format!("two network devices would be called {:?}", &**target);
-                problems.refuse_with(Code::NET_DEVICE, at, reason, "give one another name");
+                problems.refuse(Code::NET_DEVICE, at, reason, "give one another name");
                 continue;
             }
             list.push(Moved { name: name.to_string(), target: target.to_string(), at });
@@ -66,10 +66,10 @@ impl NetDevices {
         if !namespaces.has(Kind::Network) || namespaces.is_the_callers(Kind::Network) {
             let reason = "network devices cannot be moved: the container has the host's network";
             let hint = "add {\"type\": \"network\"} to linux.namespaces";
-            problems.refuse_with(Code::NET_DEVICE, all, reason, hint);
+            problems.refuse(Code::NET_DEVICE, all, reason, hint);
         } else if !nix::unistd::geteuid().is_root() {
             let reason = "network devices can be moved by root only";
-            problems.refuse(Code::NET_DEVICE, all, reason);
+            problems.refuse(Code::NET_DEVICE, all, reason, "leave netDevices out");
         } else {
             check_present(&list, problems);
         }
@@ -133,11 +133,11 @@ fn check_present(list: &[Moved], problems: &mut Problems) {
         match Device::find(&mut host, name) {
             Ok(device) if device.is_loopback() => {
                 let reason = "the loopback device cannot be moved";
-                problems.refuse(Code::NET_DEVICE, at, reason);
+                problems.refuse(Code::NET_DEVICE, at, reason, "each network namespace has its own");
             }
             Err(Errno::ENODEV) => {
                 let reason = format!("there is no network device {name:?} here");
-                problems.refuse_with(Code::NET_DEVICE, at, reason, "ip link shows those there are");
+                problems.refuse(Code::NET_DEVICE, at, reason, "ip link shows those there are");
             }
             _ => {}
         }

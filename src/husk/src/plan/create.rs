@@ -95,7 +95,12 @@ pub fn create(
     let absent = Process::default();
     let process = config.process.as_ref().unwrap_or(&absent);
     if config.process.is_none() {
-        problems.refuse(Code::CONFIG_MISSING, &at, "process property must be set");
+        problems.refuse(
+            Code::CONFIG_MISSING,
+            &at,
+            "process property must be set",
+            "add \"process\" with args and cwd; husk spec shows one",
+        );
     }
     let checked = Checked::plan(process, &at, mappings, capabilities::own(), &mut problems);
     let labels = Labels::plan(config, process, &at, &mut problems);
@@ -221,7 +226,7 @@ pub(super) fn oom_score(
         }
         _ => {
             let reason = format!("{score} is not an OOM score");
-            problems.refuse_with(Code::CONFIG_INVALID, at, reason, "-1000 to 1000");
+            problems.refuse(Code::CONFIG_INVALID, at, reason, "-1000 to 1000");
         }
     }
 }
@@ -233,19 +238,24 @@ fn check_version(config: &Config<'_>, problems: &mut Problems) {
     let numbers: Vec<Option<u32>> = core.split('.').map(|n| n.parse().ok()).collect();
     if version.is_empty() {
         let reason = "ociVersion is required";
-        problems.refuse_with(Code::CONFIG_VERSION, "/ociVersion", reason, "e.g. \"1.2.1\"");
+        problems.refuse(Code::CONFIG_VERSION, "/ociVersion", reason, "e.g. \"1.2.1\"");
     } else if !matches!(numbers[..], [Some(_), Some(_), Some(_)]) {
         let reason = format!("{version:?} is not a version (SemVer)");
-        problems.refuse_with(Code::CONFIG_VERSION, "/ociVersion", reason, "e.g. \"1.2.1\"");
+        problems.refuse(Code::CONFIG_VERSION, "/ociVersion", reason, "e.g. \"1.2.1\"");
     } else if numbers.first() != Some(&Some(1)) {
         let reason = format!("version {version} of the specification is not supported");
-        problems.refuse_with(Code::CONFIG_VERSION, "/ociVersion", reason, "1.0.0 to 1.3.0");
+        problems.refuse(Code::CONFIG_VERSION, "/ociVersion", reason, "1.0.0 to 1.3.0");
     }
 }
 
 fn check_annotations(config: &Config<'_>, problems: &mut Problems) {
     if config.annotations.iter().any(|(key, _)| key.is_empty()) {
-        problems.refuse(Code::CONFIG_INVALID, "/annotations", "an annotation with an empty key");
+        problems.refuse(
+            Code::CONFIG_INVALID,
+            "/annotations",
+            "an annotation with an empty key",
+            "name the annotation, or take it out",
+        );
     }
 }
 
@@ -255,7 +265,7 @@ fn check_unsupported(config: &Config<'_>, problems: &mut Problems) {
     if linux.intel_rdt.is_some() {
         let reason = "a class of the resource director, which husk cannot set up yet";
         let hint = "leave the property out";
-        problems.refuse_with(Code::UNSUPPORTED, "/linux/intelRdt", reason, hint);
+        problems.refuse(Code::UNSUPPORTED, "/linux/intelRdt", reason, hint);
     }
 }
 
@@ -268,11 +278,11 @@ fn check_names(config: &Config<'_>, namespaces: &Namespaces, problems: &mut Prob
         if !namespaces.has(Kind::Uts) || namespaces.is_the_callers(Kind::Uts) {
             let reason = "unable to set hostname or domainname without a private UTS namespace";
             let hint = "add {\"type\": \"uts\"} to linux.namespaces";
-            problems.refuse_with(Code::HOSTNAME, key, reason, hint);
+            problems.refuse(Code::HOSTNAME, key, reason, hint);
         }
         if name.len() > 64 {
             let reason = format!("{} bytes are more than a name can have", name.len());
-            problems.refuse_with(Code::HOSTNAME, key, reason, "64 at the most");
+            problems.refuse(Code::HOSTNAME, key, reason, "64 at the most");
         }
     }
 }

@@ -157,16 +157,21 @@ impl<'c> InsideHooks<'c> {
 fn check(hook: &Hook<'_>, at: &Pointer, problems: &mut Problems) {
     if !hook.path.starts_with('/') {
         let reason = format!("hook path {:?} is not absolute", &*hook.path);
-        problems.refuse(Code::HOOK, at.key("path"), reason);
+        problems.refuse(
+            Code::HOOK,
+            at.key("path"),
+            reason,
+            "begin the path with a slash: hooks are not searched in PATH",
+        );
     }
     if hook.timeout.is_some_and(|seconds| seconds <= 0 || u32::try_from(seconds).is_err()) {
         let reason = "a timeout is a number of seconds above 0";
-        problems.refuse_with(Code::HOOK, at.key("timeout"), reason, "leave it out for no limit");
+        problems.refuse(Code::HOOK, at.key("timeout"), reason, "leave it out for no limit");
     }
     for (n, entry) in hook.env.iter().flat_map(|env| env.iter().enumerate()) {
         if entry.split_once('=').is_none_or(|(name, _)| name.is_empty()) {
             let reason = format!("invalid environment variable: {:?}", &**entry);
-            problems.refuse_with(Code::HOOK, at.key("env").index(n), reason, "NAME=value");
+            problems.refuse(Code::HOOK, at.key("env").index(n), reason, "NAME=value");
         }
     }
 }

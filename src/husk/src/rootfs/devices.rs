@@ -116,14 +116,14 @@ fn node(device: &Device<'_>, at: Pointer, problems: &mut Problems) -> Option<Nod
         "p" => libc::S_IFIFO,
         other => {
             let reason = format!("unknown device type {other:?}");
-            problems.refuse_with(Code::DEVICE, at.key("type"), reason, "one of c, b, u, p");
+            problems.refuse(Code::DEVICE, at.key("type"), reason, "one of c, b, u, p");
             return None;
         }
     };
     let path = ContainerPath::new(&device.path);
     if !device.path.starts_with('/') || path.is_root() {
         let reason = format!("device path {:?} is not an absolute path of a file", &*device.path);
-        problems.refuse(Code::DEVICE, at.key("path"), reason);
+        problems.refuse(Code::DEVICE, at.key("path"), reason, "such as /dev/name");
         return None;
     }
     let mut number = |key: &str, value: Option<i64>, most: i64| match value {
@@ -131,11 +131,16 @@ fn node(device: &Device<'_>, at: Pointer, problems: &mut Problems) -> Option<Nod
         Some(value) if (0..=most).contains(&value) => u32::try_from(value).ok(),
         Some(value) => {
             let reason = format!("{value} is not a device number");
-            problems.refuse_with(Code::DEVICE, at.key(key), reason, format!("0 to {most}"));
+            problems.refuse(Code::DEVICE, at.key(key), reason, format!("0 to {most}"));
             None
         }
         None => {
-            problems.refuse(Code::DEVICE, at.key(key), "a device without this number");
+            problems.refuse(
+                Code::DEVICE,
+                at.key(key),
+                "a device without this number",
+                "ls -l shows both numbers of a device",
+            );
             None
         }
     };
@@ -173,7 +178,7 @@ fn bind_from_host(node: &Node, steps: &mut Steps, problems: &mut Problems) {
         }
         Err(errno) => {
             let reason = format!("device {} of the host: {}", node.path, errno_text(errno as i32));
-            problems.refuse_with(
+            problems.refuse(
                 Code::DEVICE,
                 node.origin.key("path"),
                 reason,

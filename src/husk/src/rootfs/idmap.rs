@@ -24,7 +24,7 @@ pub fn apply(
         (Some(uid), Some(gid)) if uid.is_empty() == gid.is_empty() => Some((uid, gid)),
         _ => {
             let reason = "uidMappings and gidMappings must be given together";
-            problems.refuse(Code::ID_MAPPING, at, reason);
+            problems.refuse(Code::ID_MAPPING, at, reason, "give both, or neither");
             return;
         }
     };
@@ -38,7 +38,7 @@ pub fn apply(
             (map_lines(&linux.uid_mappings), map_lines(&linux.gid_mappings))
         }
         _ => {
-            problems.refuse_with(
+            problems.refuse(
                 Code::ID_MAPPING,
                 at,
                 "idmap without mappings, and the container makes no user namespace to take them from",
@@ -60,6 +60,6 @@ pub fn apply(
             Errno::EPERM => "mapping ids needs the rights of root on the file system",
             _ => "check the mappings",
         };
-        problems.refuse_with(Code::ID_MAPPING, at, reason, hint);
+        problems.refuse(Code::ID_MAPPING, at, reason, hint);
     }
 }

@@ -20,11 +20,16 @@ use nix::sys::stat::{SFlag, fstat};
 pub fn path(config: &Config<'_>, bundle: &HostPath, problems: &mut Problems) -> Option<HostPath> {
     let Some(root) = &config.root else {
         let hint = "add \"root\": {\"path\": \"rootfs\"}";
-        problems.refuse_with(Code::CONFIG_MISSING, "/root", "root is required", hint);
+        problems.refuse(Code::CONFIG_MISSING, "/root", "root is required", hint);
         return None;
     };
     if root.path.is_empty() {
-        problems.refuse(Code::CONFIG_MISSING, "/root/path", "root.path is required");
+        problems.refuse(
+            Code::CONFIG_MISSING,
+            "/root/path",
+            "root.path is required",
+            "e.g. \"rootfs\", relative to the bundle",
+        );
         return None;
     }
     Some(HostPath::new(bundle, &root.path))
@@ -40,7 +45,7 @@ fn propagation(config: &Config<'_>, problems: &mut Problems) -> Option<u64> {
     if flags.is_none() {
         let reason = format!("rootfsPropagation={word} is not supported");
         let hint = "one of shared, slave, private, unbindable, or those with an r in front";
-        problems.refuse_with(Code::ROOTFS, "/linux/rootfsPropagation", reason, hint);
+        problems.refuse(Code::ROOTFS, "/linux/rootfsPropagation", reason, hint);
     }
     flags
 }
@@ -115,7 +120,7 @@ pub fn plan_mounts(
 fn unusable(path: &HostPath, why: &str, problems: &mut Problems) {
     let reason = format!("root file system {path} cannot be used: {why}");
     let hint = "root.path is relative to the bundle; make the directory, or correct the path";
-    problems.refuse_with(Code::ROOTFS, "/root/path", reason, hint);
+    problems.refuse(Code::ROOTFS, "/root/path", reason, hint);
 }
 
 /// A container that shares the caller's mount namespace gets its directory as root and nothing
@@ -137,7 +142,7 @@ fn without_namespace(
         if is_given {
             let reason = "not possible without a mount namespace: it would change the host";
             let hint = "add {\"type\": \"mount\"} to linux.namespaces";
-            problems.refuse_with(Code::NAMESPACE, at, reason, hint);
+            problems.refuse(Code::NAMESPACE, at, reason, hint);
         }
     }
     let opened = nix::fcntl::open(
@@ -215,11 +220,21 @@ pub fn plan_protection(
         Ok(tree) if is_null_device(&tree) => steps.descriptor(tree),
         Ok(_) => {
             let reason = "/dev/null of the host is not the null device, which masks files";
-            return problems.refuse(Code::MASK, "/linux/maskedPaths", reason);
+            return problems.refuse(
+                Code::MASK,
+                "/linux/maskedPaths",
+                reason,
+                "mend /dev on the host: mknod -m 666 /dev/null c 1 3",
+            );
         }
         Err(errno) => {
             let reason = format!("/dev/null of the host: {}", errno_text(errno as i32));
-            return problems.refuse(Code::MASK, "/linux/maskedPaths", reason);
+            return problems.refuse(
+                Code::MASK,
+                "/linux/maskedPaths",
+                reason,
+                "mend /dev on the host: mknod -m 666 /dev/null c 1 3",
+            );
         }
     };
     for (n, path) in linux.masked_paths.iter().enumerate() {
@@ -233,7 +248,7 @@ pub fn plan_protection(
 fn covered(path: &str, at: &Pointer, problems: &mut Problems) -> Option<ContainerPath> {
     if !path.starts_with('/') {
         let reason = format!("{path:?} is not absolute");
-        problems.refuse(Code::MASK, at, reason);
+        problems.refuse(Code::MASK, at, reason, "begin the path with a slash");
         return None;
     }
     Some(ContainerPath::new(path))

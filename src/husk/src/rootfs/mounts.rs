@@ -104,13 +104,18 @@ fn one(
     problems: &mut Problems,
 ) -> Option<ContainerPath> {
     if mount.destination.is_empty() {
-        problems.refuse(Code::MOUNT, at.key("destination"), "a mount without a destination");
+        problems.refuse(
+            Code::MOUNT,
+            at.key("destination"),
+            "a mount without a destination",
+            "name the path in the container",
+        );
         return None;
     }
     let target = ContainerPath::new(&mount.destination);
     if target.is_root() {
         let reason = "a mount on the container's root would hide everything";
-        problems.refuse_with(Code::MOUNT, at.key("destination"), reason, "use root.path instead");
+        problems.refuse(Code::MOUNT, at.key("destination"), reason, "use root.path instead");
         return None;
     }
     let options = Options::read(mount.options.iter().map(|option| &**option));
@@ -126,13 +131,13 @@ fn one(
     }
     if mount.uid_mappings.is_some() || mount.gid_mappings.is_some() || options.id_map.is_some() {
         let reason = "only bind mounts can map ids";
-        problems.refuse_with(Code::MOUNT, at, reason, "add \"bind\" to the mount's options");
+        problems.refuse(Code::MOUNT, at, reason, "add \"bind\" to the mount's options");
         return None;
     }
     if kind.is_empty() {
         let reason = "a mount without a type";
         let hint = "name a file system, or add \"bind\" to the mount's options";
-        problems.refuse_with(Code::MOUNT, at.key("type"), reason, hint);
+        problems.refuse(Code::MOUNT, at.key("type"), reason, hint);
         return None;
     }
     if matches!(kind, "cgroup" | "cgroup2")
@@ -169,7 +174,7 @@ fn check_proc(
     };
     if !allowed {
         let reason = format!("{target} cannot be mounted: it is inside /proc");
-        problems.refuse_with(
+        problems.refuse(
             Code::MOUNT,
             at.key("destination"),
             reason,
@@ -337,11 +342,16 @@ fn bind(
         }
         let reason = format!("a bind mount cannot have the file system option {option:?}");
         let hint = "the options of a file system are set where it is mounted first: take it out";
-        problems.refuse_with(Code::MOUNT_OPTION, at.key("options").index(*n), reason, hint);
+        problems.refuse(Code::MOUNT_OPTION, at.key("options").index(*n), reason, hint);
     }
     if mount.source.is_empty() {
         let reason = "a bind mount without a source";
-        problems.refuse(Code::MOUNT_SOURCE, at.key("source"), reason);
+        problems.refuse(
+            Code::MOUNT_SOURCE,
+            at.key("source"),
+            reason,
+            "name a file or directory of the host",
+        );
         return;
     }
     let source = HostPath::new(around.bundle, &mount.source);
@@ -350,7 +360,7 @@ fn bind(
         Err(errno) => {
             let reason =
                 format!("bind source {source} cannot be used: {}", errno_text(errno as i32));
-            problems.refuse_with(
+            problems.refuse(
                 Code::MOUNT_SOURCE,
                 at.key("source"),
                 reason,
@@ -362,7 +372,7 @@ fn bind(
     if target.as_str() == "/proc" && !is_procfs(&tree) {
         let reason = format!("{target} cannot be mounted: {source} is not a procfs");
         let hint = "what is written to files of /proc must reach the kernel";
-        problems.refuse_with(Code::MOUNT, at.key("source"), reason, hint);
+        problems.refuse(Code::MOUNT, at.key("source"), reason, hint);
         return;
     }
     let is_directory = fstat(&tree)
@@ -373,7 +383,12 @@ fn bind(
             "the options of the bind mount of {source} cannot be set: {}",
             errno_text(errno as i32)
         );
-        problems.refuse(Code::MOUNT_OPTION, at.key("options"), reason);
+        problems.refuse(
+            Code::MOUNT_OPTION,
+            at.key("options"),
+            reason,
+            "recursive options need kernel 5.12, nosymfollow ones 5.14",
+        );
     }
     let lookup = if is_directory { lookup::DIRECTORY } else { 0 } | lookup_of(target);
     let tree = steps.descriptor(tree);

@@ -29,7 +29,7 @@ impl Affinity {
             numbers::mask(list, MOST_CPUS)
                 .map_err(|reason| {
                     let at = at.key(key);
-                    problems.refuse_with(Code::SCHEDULING, at, reason, "CPUs such as \"0-3,7\"");
+                    problems.refuse(Code::SCHEDULING, at, reason, "CPUs such as \"0-3,7\"");
                 })
                 .ok()
         };

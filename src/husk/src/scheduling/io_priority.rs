@@ -20,12 +20,12 @@ pub fn plan(given: &IoPriority<'_>, at: &Pointer, steps: &mut Steps, problems: &
             "" => "an I/O priority without a class".to_owned(),
             class => format!("unknown I/O class {class:?}"),
         };
-        problems.refuse_with(Code::SCHEDULING, at.key("class"), reason, names(&CLASSES));
+        problems.refuse(Code::SCHEDULING, at.key("class"), reason, names(&CLASSES));
     }
     let level = u32::try_from(given.priority).ok().filter(|level| *level <= 7);
     if level.is_none() {
         let reason = format!("{} is not an I/O priority", given.priority);
-        problems.refuse_with(Code::SCHEDULING, at.key("priority"), reason, "0 (first) to 7 (last)");
+        problems.refuse(Code::SCHEDULING, at.key("priority"), reason, "0 (first) to 7 (last)");
     }
     if let (Some(class), Some(level)) = (class, level) {
         steps.push(&Op::IoPriority { value: class << CLASS_SHIFT | level }, at);

@@ -42,7 +42,7 @@ const MOST_NODES: usize = 1024;
 pub fn plan(given: &MemoryPolicy<'_>, at: &Pointer, steps: &mut Steps, problems: &mut Problems) {
     let before = problems.list().len();
     let mut refuse = |at: Pointer, reason: String, hint: String| {
-        problems.refuse_with(Code::SCHEDULING, at, reason, hint);
+        problems.refuse(Code::SCHEDULING, at, reason, hint);
     };
     let mode = named(&MODES, &given.mode);
     if mode.is_none() {

@@ -37,7 +37,7 @@ const SIZE: u32 = 56;
 pub fn plan(given: &Scheduler<'_>, at: &Pointer, steps: &mut Steps, problems: &mut Problems) {
     let before = problems.list().len();
     let mut refuse = |key: &str, reason: String, hint: String| {
-        problems.refuse_with(Code::SCHEDULING, at.key(key), reason, hint);
+        problems.refuse(Code::SCHEDULING, at.key(key), reason, hint);
     };
     let policy = named(&POLICIES, &given.policy);
     if policy.is_none() {
@@ -62,7 +62,7 @@ pub fn plan(given: &Scheduler<'_>, at: &Pointer, steps: &mut Steps, problems: &m
             None => {
                 let at = at.key("flags").index(n);
                 let reason = format!("unknown scheduling flag {:?}", &**flag);
-                problems.refuse_with(Code::SCHEDULING, at, reason, names(&FLAGS));
+                problems.refuse(Code::SCHEDULING, at, reason, names(&FLAGS));
             }
         }
     }

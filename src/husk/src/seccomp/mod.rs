@@ -82,7 +82,7 @@ fn plan_for(
             program.len()
         );
         let hint = "use fewer conditions on arguments";
-        problems.refuse_with(Code::SECCOMP_TOO_LARGE, at.key("syscalls"), reason, hint);
+        problems.refuse(Code::SECCOMP_TOO_LARGE, at.key("syscalls"), reason, hint);
         return None;
     }
     Some(Filter { program, flags: profile.flags, notify: profile.notify })

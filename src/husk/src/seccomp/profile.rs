@@ -96,14 +96,14 @@ fn action(
         (Errno::UpTo(limit), Some(errno)) => {
             let reason = format!("{errno} is no errno that {name} can give");
             let hint = format!("use a number from 0 to {limit}");
-            problems.refuse_with(Code::SECCOMP_INVALID, at().1, reason, hint);
+            problems.refuse(Code::SECCOMP_INVALID, at().1, reason, hint);
             None
         }
         (Errno::None, None) => Some(value),
         (Errno::None, Some(errno)) => {
             let reason = format!("{name} gives no errno, but {errno} is set");
             let hint = "remove it, or use SCMP_ACT_ERRNO";
-            problems.refuse_with(Code::SECCOMP_INVALID, at().1, reason, hint);
+            problems.refuse(Code::SECCOMP_INVALID, at().1, reason, hint);
             None
         }
     }
@@ -166,7 +166,7 @@ fn rule<'a>(
     let nameless = syscall.names.iter().position(|name| name.is_empty());
     if let Some(n) = nameless {
         let (at, reason) = (at().key("names").index(n), "the name of a system call is empty");
-        problems.refuse_with(Code::SECCOMP_INVALID, at, reason, "remove it");
+        problems.refuse(Code::SECCOMP_INVALID, at, reason, "remove it");
     }
     let action = action(
         &syscall.action,
@@ -192,7 +192,7 @@ fn conditions(
         let argument = u8::try_from(arg.index).ok().filter(|i| usize::from(*i) < ARGUMENTS);
         if argument.is_none() {
             let (at, reason) = (at().index(n).key("index"), format!("no argument {}", arg.index));
-            problems.refuse_with(Code::SECCOMP_INVALID, at, reason, "use a number from 0 to 5");
+            problems.refuse(Code::SECCOMP_INVALID, at, reason, "use a number from 0 to 5");
         }
         let operator = find(OPERATORS, &arg.op);
         if operator.is_none() {
@@ -228,13 +228,13 @@ fn agent(
     if path.is_empty() && !profile.listener_metadata.is_empty() {
         let reason = "there is metadata for a seccomp agent, but no agent";
         let hint = "set listenerPath, or remove listenerMetadata";
-        problems.refuse_with(Code::SECCOMP_INVALID, at.key("listenerMetadata"), reason, hint);
+        problems.refuse(Code::SECCOMP_INVALID, at.key("listenerMetadata"), reason, hint);
         return None;
     }
     if path.len() > SOCKET_PATH {
         let reason = format!("the path has {} bytes", path.len());
         let hint = format!("the address of a socket holds {SOCKET_PATH}; use a shorter path");
-        problems.refuse_with(Code::SECCOMP_INVALID, at.key("listenerPath"), reason, hint);
+        problems.refuse(Code::SECCOMP_INVALID, at.key("listenerPath"), reason, hint);
         return None;
     }
     if !notifies {
@@ -243,7 +243,7 @@ fn agent(
     if path.is_empty() {
         let reason = "SCMP_ACT_NOTIFY is used, but no seccomp agent is named";
         let hint = "set it to the socket of the agent";
-        problems.refuse_with(Code::CONFIG_MISSING, at.key("listenerPath"), reason, hint);
+        problems.refuse(Code::CONFIG_MISSING, at.key("listenerPath"), reason, hint);
         return None;
     }
     let metadata = profile.listener_metadata.as_str().to_owned();

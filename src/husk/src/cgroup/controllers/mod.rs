@@ -37,12 +37,12 @@ impl<'p> Sink<'p> {
 
     /// A value that is out of range or makes no sense.
     pub(super) fn limit(&mut self, at: Pointer, reason: impl Into<String>, hint: &'static str) {
-        self.problems.refuse_with(Code::CGROUP_LIMIT, at, reason, hint);
+        self.problems.refuse(Code::CGROUP_LIMIT, at, reason, hint);
     }
 
     /// A property of v1 that has no counterpart on v2: the specification wants an error.
     fn only_v1(&mut self, at: Pointer, what: &str) {
-        self.problems.refuse_with(
+        self.problems.refuse(
             Code::CGROUP_LIMIT,
             at,
             format!("{what} cannot be expressed on this host, which has cgroup v2"),

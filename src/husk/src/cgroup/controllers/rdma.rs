@@ -23,7 +23,7 @@ pub(in crate::cgroup) fn plan(devices: &Map<'_, Rdma>, at: &Pointer, sink: &mut 
         }
         if limits.hca_handles.is_none() && limits.hca_objects.is_none() {
             let reason = "neither hcaHandles nor hcaObjects is set";
-            sink.problems.refuse_with(Code::CONFIG_MISSING, at, reason, "set at least one");
+            sink.problems.refuse(Code::CONFIG_MISSING, at, reason, "set at least one");
             continue;
         }
         sink.push(Write::new("rdma.max", value, at));

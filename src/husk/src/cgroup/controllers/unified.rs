@@ -25,7 +25,7 @@ pub(in crate::cgroup) fn plan(
     if sink.is_v1() {
         let hint = "use the other properties of resources, or a host with cgroup v2";
         let reason = "unified is for cgroup v2, and this host limits through cgroup v1";
-        sink.problems.refuse_with(Code::CGROUP_LIMIT, at, reason, hint);
+        sink.problems.refuse(Code::CGROUP_LIMIT, at, reason, hint);
         return;
     }
     for (file, value) in files {
@@ -39,7 +39,7 @@ pub(in crate::cgroup) fn plan(
             }
         };
         if !CORE.contains(&controller) && !available.iter().any(|a| a == controller) {
-            sink.problems.refuse_with(
+            sink.problems.refuse(
                 Code::CGROUP_CONTROLLER,
                 at,
                 format!("the {controller} controller is not available on this host"),

@@ -66,7 +66,7 @@ pub(super) fn add(set: &mut DeviceSet, rule: &DeviceRule<'_>, at: &Pointer, sink
         if let Err(hole) = set.add(rule.allow, devices, access) {
             let (verb, before) =
                 if rule.allow { ("allows", "denies") } else { ("denies", "allows") };
-            sink.problems.refuse_with(
+            sink.problems.refuse(
                 Code::CGROUP_LIMIT,
                 at,
                 format!(
@@ -108,7 +108,7 @@ fn access(rule: &DeviceRule<'_>, at: &Pointer, sink: &mut Sink<'_>) -> Option<Ac
         });
     }
     if access.is_none() {
-        sink.problems.refuse_with(
+        sink.problems.refuse(
             Code::CONFIG_MISSING,
             at.key("access"),
             "device access cannot be empty",
