@@ -1,6 +1,6 @@
 //! Tests on the control groups of the machine that runs them, as root, below `/husk-test-<pid>`.
-//! Where a layout is not this machine's, its tests say so in one line and count as passed; the test
-//! guest has the other one.
+//! What needs a pure cgroup v2 host is ignored by default and says so; the test
+//! guest is such a host.
 
 mod host;
 mod sys;
